@@ -27,9 +27,9 @@ DEFINITION: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encodi
 STAGES: dict[str, Any] = DEFINITION["stages"]
 BEFORE_TRAINING = ("validate", "collect", "copies", "split", "preprocess", "source")
 # What prepares, runs, repairs and compares experiments around the stages.
-AROUND_RUNS = ("commands", "experiments", "preview", "recovery", "running")
+AROUND_RUNS = ("commands", "experiments", "preview", "recovery", "running", "studies")
 # What a result does not follow from: how params.yaml is read, how results are shown, compared and commanded.
-NO_RESULT = ("config", "reporting", "tracking", "studies", *AROUND_RUNS)
+NO_RESULT = ("config", "reporting", "tracking", *AROUND_RUNS)
 # The places that a stage reads from params.yaml, since no resolved recipe holds them.
 PLACES = {"collect": ("folder", "archive"), "source": ("weights_file",)}
 CODE = {file: file.read_text(encoding="utf-8") for file in sorted((ROOT / "pipeline").rglob("*.py"))}

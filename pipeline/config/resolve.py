@@ -5,12 +5,12 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from pipeline.config import rules, scaling
+from pipeline.config import messages, rules, scaling
 from pipeline.config.choices import AXES, FAMILIES
 from pipeline.config.layers import Layers
 from pipeline.config.schema import Axes
 from pipeline.config.settings import Settings
-from pipeline.core import paths, validation_messages
+from pipeline.core import paths
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.core.files import flat
@@ -77,9 +77,7 @@ def resolve(settings: Settings) -> Resolved:
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
-        raise InputError(
-            f"{paths.PARAMS}: {validation_messages.one_line(error, values, Recipe, layers.origin)}"
-        ) from None
+        raise InputError(f"{paths.PARAMS}: {messages.one_line(error, values, Recipe, layers.origin)}") from None
     rules.check_crop(recipe, layers)
     return Resolved(recipe, layers, settings)
 

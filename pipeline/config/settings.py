@@ -6,9 +6,9 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from pipeline.config import schema
+from pipeline.config import messages, schema
 from pipeline.config.layers import Layers
-from pipeline.core import paths, validation_messages
+from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
 from pipeline.core.recipe import Tracking
@@ -121,7 +121,7 @@ def _validate(model: type[Section], values: Any, key: Callable[[str], str]) -> A
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{paths.PARAMS}: {validation_messages.one_line(error, values, model, key)}") from None
+        raise InputError(f"{paths.PARAMS}: {messages.one_line(error, values, model, key)}") from None
 
 
 def _check_recipe(values: Mapping[str, Any], recipe: str) -> None:
@@ -151,7 +151,7 @@ def _check_names(layers: Layers) -> None:
         for name in options["alpha"] if isinstance(options.get("alpha"), Mapping) else ():
             if name not in ("default", *SETS):
                 key = layers.origin(f"{place}.alpha.{name}")
-                raise InputError(f"{paths.PARAMS}: {validation_messages.unknown(name, key, ('default', *SETS))}")
+                raise InputError(f"{paths.PARAMS}: {messages.unknown(name, key, ('default', *SETS))}")
         if (schedule := options.get("schedule", "auto")) not in ("auto", *SCHEDULES):
             key, known = layers.origin(f"{place}.schedule"), ", ".join(["auto", *SCHEDULES])
             raise InputError(f"{paths.PARAMS}: {key}: {shown(schedule)} is not one of {known}")

@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 from pipeline import config
-from pipeline.config import Resolved
+from pipeline.config import Resolved, messages
 from pipeline.config.choices import AXES
-from pipeline.core import paths, validation_messages, yaml_limits
+from pipeline.core import paths, yaml_limits
 from pipeline.core.errors import InputError
 from pipeline.core.naming import AUTO
 from pipeline.core.shortening import cut
@@ -213,7 +213,7 @@ def _unknown(key: str, values: Any) -> str:
     """Return that a key is unknown, with what may have been meant; "" where it is known."""
     for part in key.split("."):
         if not isinstance(values, Mapping) or part not in values:
-            return validation_messages.unknown(part, key, values if isinstance(values, Mapping) else ())
+            return messages.unknown(part, key, values if isinstance(values, Mapping) else ())
         values = values[part]
     return ""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.core import validation_messages
+from pipeline.config import messages
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
 from pipeline.core.shortening import cut, shown
@@ -165,4 +165,4 @@ def load(file: Path) -> Study:
     try:
         return Study.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{file}: {validation_messages.one_line(error, values, Study, str)}") from None
+        raise InputError(f"{file}: {messages.one_line(error, values, Study, str)}") from None

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 
-from pipeline.core import validation_messages
+from pipeline.config import messages
 from pipeline.core.errors import InputError
 from pipeline.core.files import read_yaml
 from pipeline.core.types import Section, Threads, Whole, as_text
@@ -143,7 +143,7 @@ def read() -> Where:
     try:
         return Where.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{FILE}: {validation_messages.one_line(error, values, Where, lambda name: name)}") from None
+        raise InputError(f"{FILE}: {messages.one_line(error, values, Where, lambda name: name)}") from None
 
 
 def write() -> None:
