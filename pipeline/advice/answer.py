@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 from pipeline.advice import costs, halving
-from pipeline.advice.backbones import Frozen, best, judged
+from pipeline.advice.backbones import Frozen
 from pipeline.advice.candidates import in_words
 from pipeline.advice.image_sizes import Sized
 from pipeline.advice.learning_curve import Gain, Point
@@ -13,7 +13,7 @@ from pipeline.advice.recommendation import Recommendation
 from pipeline.core.percents import percent
 from pipeline.evaluation.compare.experiments import Pair, Summary
 from pipeline.evaluation.compare.statistics import Interval
-from pipeline.networks.strategies import PROBE
+from pipeline.reporting import aggregate
 from pipeline.reporting.confidence_intervals import p_value
 from pipeline.reporting.signs import DASH
 from pipeline.reporting.tables import Table, duration, three_figures
@@ -181,31 +181,6 @@ def by_rank(answer: Answer) -> list[str]:
     return sorted(answer.trials, key=lambda name: (-answer.trials[name].round, -by_name[name].mean))
 
 
-def ranked(frozen: Sequence[Frozen]) -> list[str]:
-    """Return a line for each frozen backbone, the best first: its accuracy, its seconds, and whether it is tried."""
-    lines = []
-    for one, tried in judged(frozen):
-        interval = f" ({ends(one.interval)})" if one.interval else ""
-        verdict = "tried" if tried else f"left out: not one of the best {len(best(frozen))}"
-        lines.append(f"{one.name}: {percent(one.accuracy)}{interval} in {duration(one.seconds)}, {verdict}")
-    return lines
-
-
-def backbones(answer: Answer) -> Table:
-    """Return the frozen backbones, those first that went on to the trials."""
-    rows = [
-        (
-            one.name,
-            "tried" if tried else "left out",
-            f"{100 * one.accuracy:.1f}",
-            ends(one.interval) if one.interval else DASH,
-            duration(one.seconds),
-        )
-        for one, tried in judged(answer.frozen)
-    ]
-    return Table(("backbone", "verdict", "accuracy (%)", "95 % interval", "time"), rows, numbers_from=2)
-
-
 def fate(answer: Answer, name: str) -> str:
     """Return what became of a candidate in a few words."""
     advice, trial = answer.advice, answer.trials[name]
@@ -254,7 +229,7 @@ def images_a_second(result: Result) -> float | None:
 
     Its one pass over the images computes their features, which no epoch has the time of.
     """
-    if result.repeats[0].record.recipe.network.freeze == PROBE:
+    if aggregate.is_probe(result.repeats):
         return None
     return fmean(one.runtime.images_per_second for one in result.repeats)
 

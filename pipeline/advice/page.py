@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.advice import answer as words
-from pipeline.advice import costs, curve_words, prior, separating, size_words, tested_words
+from pipeline.advice import backbone_words, costs, curve_words, prior, separating, size_words, tested_words
 from pipeline.advice.answer import Answer
 from pipeline.reporting import markup, signs
 from pipeline.reporting.tables import Table, literal, markdown
@@ -39,7 +39,7 @@ def content(answer: Answer, *, name: str, again: str) -> dict[str, Any]:
         "sizes": size_words.table(answer.sizes) if answer.sizes else None,
         "size": size_words.verdict(answer.sizes) if answer.sizes else "",
         "caption": size_words.CAPTION,
-        "backbones": words.backbones(answer) if answer.frozen else None,
+        "backbones": backbone_words.table(answer.frozen) if answer.frozen else None,
         "tried": words.table(answer),
         "tests": words.tests(answer),
         "separating": separating.lines(answer),

@@ -4,8 +4,7 @@ from pipeline.advice import costs
 from pipeline.advice.answer import Answer, summaries
 from pipeline.core.percents import percent
 from pipeline.evaluation.compare import comparison
-from pipeline.networks.strategies import PROBE
-from pipeline.reporting import standing
+from pipeline.reporting import aggregate, standing
 from pipeline.reporting.tables import Table
 from pipeline.studies import tables
 
@@ -23,7 +22,7 @@ def table(answer: Answer) -> Table:
     results = tables.results([answer.tested])
     named = {tables.CELL: "candidate", tables.SECONDS: f"{costs.ALONE}, on all training images (s)"}
     # Beside a frozen probe of its own, its gain over the regression would be that of another strength of the same.
-    left_out = tables.BESIDE_PROBE if _is_probe(answer) else ()
+    left_out = tables.BESIDE_PROBE if aggregate.is_probe(answer.tested.repeats) else ()
     places = [place for place, name in enumerate(results.header) if name not in left_out]
     header = tuple(named.get(results.header[place], results.header[place]) for place in places)
     return Table(header, [tuple(row[place] for place in places) for row in results.rows], results.numbers_from)
@@ -56,16 +55,12 @@ def probe(answer: Answer) -> str:
 
     "" also where nothing is known of a probe, and where it is one.
     """
-    if _is_probe(answer):
+    if aggregate.is_probe(answer.tested.repeats):
         return ""
     beside_probe = answer.tested.standing()
     if beside_probe is None or beside_probe.pair.better == beside_probe.pair.a:
         return ""
     return f"On the test part {standing.words(beside_probe, answer.tested.repeats)}"
-
-
-def _is_probe(answer: Answer) -> bool:
-    return answer.tested.repeats[0].record.recipe.network.freeze == PROBE
 
 
 def optimism(answer: Answer) -> str:

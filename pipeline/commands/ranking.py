@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from pipeline.advice import answer, candidates, image_sizes, size_words
+from pipeline.advice import backbone_words, candidates, image_sizes, size_words
 from pipeline.advice.backbones import KEPT, Frozen
 from pipeline.advice.image_sizes import OPTION, Sized
 from pipeline.commands import frozen_bank
@@ -57,7 +57,7 @@ def ranking(asked: Mapping[str, Asked], sides: str, words: Sequence[str], budget
     left = budget._replace(spent=sized.seconds)
     frozen, seconds = frozen_bank.compared(asked.values(), [*sized.words, *_division()], left)
     if frozen:
-        budget.say(answer.ranked(frozen))
+        budget.say(backbone_words.ranked(frozen))
         # The first one's features at the size that is taken are there already.
         seconds = sum(one.seconds for one in frozen if not sides or one.name != next(iter(asked)))
     else:

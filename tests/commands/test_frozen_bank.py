@@ -6,7 +6,7 @@ import pytest
 import tiny
 
 from pipeline.advice import candidates
-from pipeline.advice.answer import ranked
+from pipeline.advice.backbone_words import ranked
 from pipeline.advice.backbones import Frozen
 from pipeline.commands import frozen_bank
 from pipeline.core.errors import InputError
