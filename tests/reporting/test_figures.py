@@ -298,6 +298,11 @@ def test_ticks_of_numbers_of_images_are_whole(written, tick):
     assert not [text for text in texts(written) if "." in text]
 
 
+def test_ticks_of_numbers_of_images_are_round():
+    """Of 70 images matplotlib's own are 0, 8, 16 and so on."""
+    assert {"0", "10", "20", "70"} < set(texts(figures.count_bars({"a": 70, "b": 70})))
+
+
 def test_of_many_classes_the_counts_are_one_shape():
     drawn = figures.count_bars({f"class {n}": n for n in range(1, 200)})
     assert drawn.count(f"fill: {figures.LIGHT.first}".encode()) == 1

@@ -7,11 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from pipeline.core.records import Counted
 from pipeline.reporting.aggregate import ClassScore
-from pipeline.reporting.figures.drawing import LIGHT, LINE, Theme, drawing, save, wrapped
+from pipeline.reporting.figures.drawing import LIGHT, LINE, Theme, counts_locator, drawing, save, wrapped
 
 SHOWN_BARS = 40
 # Bars beyond which the axis below is out of sight from the first.
@@ -95,13 +95,13 @@ def count_bars(counts: Mapping[str, int], theme: Theme = LIGHT) -> bytes:
             axes.set(xlabel="images", ylim=(end + 0.1, -0.1))
             axes.tick_params(axis="y", length=0)
             axes.margins(x=0.12)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.xaxis.set_major_locator(counts_locator())
         else:
             # One shape: between bars a screen's pixels would leave seams.
             axes.stairs(sizes, fill=True, color=theme.first)
             axes.set(xlabel=f"{len(ordered):,} classes, the largest first", ylabel="images")
             axes.set_xticks([])
-            axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+            axes.yaxis.set_major_locator(counts_locator())
         save(figure, out, theme.form)
     return out.getvalue()
 

@@ -11,6 +11,7 @@ from unicodedata import category
 from matplotlib import style
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType
 
 NOT_IN_XML = frozenset({"Cc", "Cs"})
@@ -84,6 +85,11 @@ def wrapped(name: str, width: int = 26, lines: int = LINES) -> str:
     # Words rarely fill their lines, so that fewer letters may fit than the lines have.
     tried = (textwrap.wrap(shortened(name, limit), width) for limit in range(lines * width, width - 1, -1))
     return "\n".join(next(parts for parts in tried if len(parts) <= lines))
+
+
+def counts_locator(most: int = 9) -> MaxNLocator:
+    """Return what places the ticks of numbers of things: whole and round ones, at most so many and one more."""
+    return MaxNLocator(most, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
 
 
 @contextmanager

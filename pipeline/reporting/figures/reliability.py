@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
 from pipeline.reporting.calibration import Bin
-from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save
+from pipeline.reporting.figures.drawing import LIGHT, Theme, counts_locator, drawing, save
 
 
 def reliability_diagram(bins: Sequence[Bin], theme: Theme = LIGHT) -> bytes:
@@ -59,5 +59,5 @@ def _reliability(above: Axes, below: Axes, bins: Sequence[Bin], theme: Theme) ->
     below.bar_label(bars, [f"{one.predictions:,}" for one in some], fontsize="x-small", padding=1)
     below.set(xlabel="confidence (%)")
     below.margins(y=0.3)
-    below.yaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
+    below.yaxis.set_major_locator(counts_locator(4))
     below.xaxis.set_major_formatter(PercentFormatter(1, symbol=None))
