@@ -3,6 +3,7 @@
 from pipeline.advice import costs
 from pipeline.advice.answer import Answer, summaries
 from pipeline.core.percents import percent
+from pipeline.core.shortening import some
 from pipeline.evaluation.compare import comparison
 from pipeline.reporting import aggregate, standing
 from pipeline.reporting.tables import Table
@@ -42,11 +43,10 @@ def others(answer: Answer) -> str:
     """Return that other advices have opened the test part too; "" where none has."""
     if not (count := len(answer.others)):
         return ""
-    names = ", ".join(answer.others[:NAMED]) + (f" and {count - NAMED:,} more" if count > NAMED else "")
     whose = "the recommendation of another advice" if count == 1 else f"{count:,} other recommendations"
     return (
-        f"This test part was opened for {whose} too ({names}): the accuracy of one that is chosen among several by "
-        "it is a little optimistic."
+        f"This test part was opened for {whose} too ({some(answer.others, NAMED)}): the accuracy of one that is chosen "
+        "among several by it is a little optimistic."
     )
 
 

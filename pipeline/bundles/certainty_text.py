@@ -63,13 +63,13 @@ def _calibration(said: Description) -> Iterator[str]:
 
 
 def _set(threshold: dict[str, Any], found: dict[str, Any] | None, tested: dict[str, Any] | None, risk: float) -> str:
-    level = f"{threshold['level']:.0%}".replace("%", " %")
+    level = percent(threshold["level"], 0)
     if threshold["rank"] is None:
         few = held_out.counted(threshold["images"], threshold.get("worth"))
         return f"{few} are too few to promise {level}: that set holds every class."
     line = (
         f"The {level} set holds the right class of at least {level} of images like the held-out ones, with a "
-        f"probability of {1 - risk:.0%} over which images those were.".replace("%", " %").replace("  %", " %")
+        f"probability of {percent(1 - risk, 0)} over which images those were."
     )
     if found and tested:
         held = percent(found["coverage"])

@@ -1,6 +1,7 @@
 """Held-out images: how many a prediction set takes, and how a bundle gets as many, in words."""
 
 from pipeline.bundles.description import Description
+from pipeline.core.percents import percent
 from pipeline.evaluation.uncertainty import conformal
 from pipeline.evaluation.uncertainty.judging import ASKED_AT
 
@@ -17,7 +18,7 @@ def too_few(said: Description) -> str:
     """Return why the set by which a person is asked holds every class, and the way out; empty where it does not."""
     for one in said.calibration["thresholds"] if said.calibration else ():
         if one["level"] == ASKED_AT and one["rank"] is None:
-            level, fewest = f"{one['level']:.0%}".replace("%", " %"), conformal.fewest(one["level"])
+            level, fewest = percent(one["level"], 0), conformal.fewest(one["level"])
             few = counted(one["images"], one.get("worth"))
             return (
                 f"{few} were held out to calibrate the bundle; to promise {level} takes {fewest}. So its set of likely "
@@ -38,6 +39,6 @@ def _way_out(said: Description, fewest: int, worth: float) -> str:
             "them in the next bundle."
         )
     option = "" if share == SHARES[0] else f" --calibration {share}"
-    final = f"`orbweaver bundle --final{option}`, which holds out {share:.0%} of each class".replace("%", " %")
+    final = f"`orbweaver bundle --final{option}`, which holds out {percent(share, 0)} of each class"
     other = "" if said.kind == "final" else "train with more validation images, or "
     return f"For a bundle that can tell, {other}make it by {final}."

@@ -92,21 +92,21 @@ def command(
         raise InputError("--hours and --trainings: use only one of them")
     if only_price and as_json:
         raise InputError("--price and --json: --price stops before there is an answer; use only one of them")
-    given = with_data_set(data, sets)
-    trials.check(given)
-    prepared = cell_runs.prepare(trials.NAME, [read(given).recipe], given, on=on, jobs=jobs)
-    given += prepared.words
-    resolved = read(given)
+    overrides = with_data_set(data, sets)
+    trials.check(overrides)
+    prepared = cell_runs.prepare(trials.NAME, [read(overrides).recipe], overrides, on=on, jobs=jobs)
+    overrides += prepared.words
+    resolved = read(overrides)
     say_remarks(resolved)
     trials.check_images(resolved)
     # What wins over the divisions of an advice is refused before anything is ranked or measured.
-    trials.plan({"test": candidates.outer(SEEDS), "inner": candidates.inner(1)}, given)
+    trials.plan({"test": candidates.outer(SEEDS), "inner": candidates.inner(1)}, overrides)
     if not only_price:
         check_writable()
     say([prior.sentence(prior.elsewhere(resolved.recipe.data.set))])
-    asked = frozen_bank.asked(backbones, given) if backbones else {}
+    asked = frozen_bank.asked(backbones, overrides) if backbones else {}
     limit = math.inf if trainings else 3600 * (hours or HOURS)
-    ranked = ranking.ranking(asked, sides, given, Budget(say, only_price, limit))
+    ranked = ranking.ranking(asked, sides, overrides, Budget(say, only_price, limit))
     listed = _candidates(best(ranked.frozen) or list(asked)[:KEPT], asked, ranked.words)
     price = pricing.price(listed, ranked.words, trainings=trainings, anew=only_price)
     price, rounds = affording.affordable(price, limit=limit, trainings=trainings, spent=ranked.seconds, say=say)
@@ -122,7 +122,7 @@ def command(
     options = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones}
     options |= {OPTION: sides, "--more": more}
     # What an advice sets itself is refused after -S.
-    edited = edits.words(resolved, [*map(overridden_key, given), *trials.OWN, trials.SPLIT], with_places=True)
+    edited = edits.words(resolved, [*map(overridden_key, overrides), *trials.OWN, trials.SPLIT], with_places=True)
     write(answer, again=shell.join(["orbweaver", "advise", *_words(options, [*edited, *sets, *prepared.words])]))
     if as_json:
         click.echo(json.dumps(plain.as_data(answer), indent=2, ensure_ascii=False))

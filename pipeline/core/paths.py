@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from pipeline.core import processes
+
 PARAMS = Path("params.yaml")
 LOCK = Path("dvc.lock")
 RECIPE = Path("data/recipe.yaml")
@@ -182,7 +184,7 @@ def _remove_unfinished(drafts: Path) -> None:
         if drafts.is_file() or drafts.is_symlink():
             drafts.unlink()
         for own in list(drafts.iterdir()):
-            if not _is_alive(own.name):
+            if not _is_of_another(own.name):
                 _remove(own)
 
 
@@ -193,18 +195,9 @@ def _make_own(own: Path) -> None:
             own.mkdir(parents=True)
 
 
-def _is_alive(number: str) -> bool:
+def _is_of_another(number: str) -> bool:
     """Return whether a number is that of another process that lives."""
-    if not number.isdecimal() or int(number) == os.getpid():
-        return False
-    try:
-        os.kill(int(number), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        # Another user's.
-        return True
-    return True
+    return number.isdecimal() and int(number) != os.getpid() and processes.is_alive(int(number))
 
 
 def _is_folder(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -46,6 +47,16 @@ def cut(text: str, longest: int, size: str | None = None) -> str:
         return text
     kept = (longest - 3) // 2
     return f"{text[:kept]}...{text[-kept:]}{f' ({len(text):,} characters)' if size is None else size}"
+
+
+def some(names: Sequence[str], most: int) -> str:
+    """Return names with commas, the first so many where there are more.
+
+    >>> some(["a", "b", "c"], 2), some(["a", "b"], 2)
+    ('a, b and 1 more', 'a, b')
+    """
+    left = len(names) - most
+    return ", ".join(names[:most]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def line(message: str) -> str:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from pipeline.core import choices
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
+from pipeline.core.shortening import some
 from pipeline.networks import low_rank
 from pipeline.networks.backbones.structure import Backbone
 from pipeline.networks.backbones.table import backbone, make
@@ -237,13 +238,8 @@ def check_backbone(model: nn.Module, row: Backbone, values: Mapping[str, Tensor]
         "of another shape": sorted(differing),
         "of whole numbers": sorted(whole),
     }
-    messages = [f"{len(names)} {problem}: {_abbreviate(names)}" for problem, names in problems.items() if names]
+    messages = [f"{len(names)} {problem}: {some(names, NAMES_SHOWN)}" for problem, names in problems.items() if names]
     if messages:
         raise InputError(
             f"{origin}: not the values of this backbone; {'; '.join(messages)}; name their own backbone or others"
         )
-
-
-def _abbreviate(names: list[str]) -> str:
-    rest = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return ", ".join(names[:NAMES_SHOWN]) + rest

@@ -1,19 +1,8 @@
-"""What a page leaves out where there is too much of it, in words: pure."""
-
-from collections.abc import Sequence
+"""Words on the excerpts that a page has of what would be too much: pure."""
 
 from pipeline.core.counting import counted
 from pipeline.reporting import aggregate
 from pipeline.reporting.material import Material
-
-# Names in a sentence at most.
-NAMES = 10
-
-
-def some(names: Sequence[str]) -> str:
-    """Return names with commas, the first ones where they are too many to be read."""
-    left = len(names) - NAMES
-    return ", ".join(names[:NAMES]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def right_of(material: Material) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pipeline.core.counting import counted
 from pipeline.core.sections import EACH, Split, Train
+from pipeline.core.shortening import some
 from pipeline.datasets.collect import health
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.attention import start
@@ -12,7 +13,6 @@ from pipeline.reporting import (
     aggregate,
     collapses,
     confidence_intervals,
-    excerpts,
     provenance,
     signs,
     standing,
@@ -22,6 +22,9 @@ from pipeline.reporting import (
 )
 from pipeline.reporting.collapses import Collapse
 from pipeline.reporting.material import Material
+
+# Classes in a sentence at most.
+NAMES = 10
 
 
 def limits(material: Material) -> list[str]:
@@ -103,13 +106,13 @@ def _of_classes(repeats: Sequence[Repeat]) -> Iterator[str]:
     scores = aggregate.class_scores(repeats)
     if empty := [one.name for one in scores if not one.support]:
         yield (
-            f"Without a test image, so not judged: {excerpts.some(empty)}. Where such a class is predicted, macro-F1 "
+            f"Without a test image, so not judged: {some(empty, NAMES)}. Where such a class is predicted, macro-F1 "
             "counts it as 0."
         )
     if never := [f"{one.name} (n = {one.support:,})" for one in scores if one.support and not one.recall.mean]:
         yield (
             f"Without one right prediction: {len(never):,} of {counted(len(scores), 'class', 'classes')}, "
-            f"{excerpts.some(never)}; n is the number of test images{' in all repeats' if len(repeats) > 1 else ''}."
+            f"{some(never, NAMES)}; n is the number of test images{' in all repeats' if len(repeats) > 1 else ''}."
         )
 
 

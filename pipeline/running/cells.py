@@ -82,11 +82,11 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
     Raises:
         InputError: for the first cell that params.yaml cannot take, by its name, and for two data sets.
     """
-    given = with_data_set(data, sets)
+    for_all = with_data_set(data, sets)
     if not paths.PARAMS.exists():
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
     settings = named.study.settings()
-    overrides = {name: _joined(named.study.set | own, given) for name, own in settings.items()}
+    overrides = {name: _joined(named.study.set | own, for_all) for name, own in settings.items()}
     code, files = _code(), _files()
     by_key: dict[str, Cell] = {}
     content_of = _content_of()

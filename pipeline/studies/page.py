@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.core.counting import counted
+from pipeline.core.shortening import some
 from pipeline.evaluation.compare import machines, pairs
 from pipeline.reporting import markup
 from pipeline.reporting.pictures import Picture
@@ -79,16 +80,11 @@ def answer(cells: Sequence[Result], grouped: Sequence[Group], differences: Seque
     cached = [one.cell for one in cells if one.cached]
     finished = f"{there} of {len(cells)} cells are finished."
     if cached:
-        finished += f" {counted(len(cached), 'cell')} came from earlier runs, without training: {_some(cached)}."
+        names = some(cached, results.MOST_SHOWN)
+        finished += f" {counted(len(cached), 'cell')} came from earlier runs, without training: {names}."
     trained_on = machines.differing({one.cell: [repeat.runtime.machine for repeat in one.repeats] for one in cells})
     warning = machines.sentence(trained_on, "cell")
     return [finished, *map(_best, grouped, differences), *([warning] if warning else [])]
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return names with commas, the first ones where they are too many to be read."""
-    left = len(names) - results.MOST_SHOWN
-    return ", ".join(names[: results.MOST_SHOWN]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def _missing(cells: Sequence[Result]) -> list[str]:
@@ -98,7 +94,7 @@ def _missing(cells: Sequence[Result]) -> list[str]:
         if not one.repeats:
             reasons.setdefault(one.missing, []).append(one.cell)
     if sum(map(len, reasons.values())) > results.MOST_SHOWN:
-        return [f"{_some(names)}: {reason}" for reason, names in reasons.items()]
+        return [f"{some(names, results.MOST_SHOWN)}: {reason}" for reason, names in reasons.items()]
     return [f"{one.cell}: {one.missing}" for one in cells if not one.repeats]
 
 
@@ -114,7 +110,7 @@ def _best(group: Group, compared: Differences) -> str:
     best, *equal = results.all_best_of(group)
     mean = next(one for one in group.results if one.cell == best).summary().mean
     of_these = " of those that are compared" if compared.left_out else ""
-    who = f"cells {_some([best, *equal])} have" if equal else f"cell {best} has"
+    who = f"cells {some([best, *equal], results.MOST_SHOWN)} have" if equal else f"cell {best} has"
     sentence = f"On {group.name}, {who} the highest mean test accuracy{of_these}, {100 * mean:.2f} %"
     if len(group.results) == 1:
         return f"On {group.name}, cell {best} has a mean test accuracy of {100 * mean:.2f} %."

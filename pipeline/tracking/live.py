@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from pipeline.core import processes
 from pipeline.core.naming import UNNAMED, Naming
 from pipeline.core.recipe import Tracking
 from pipeline.core.records import Record
@@ -185,13 +186,8 @@ def _owner_lives(tags: Mapping[str, str]) -> bool:
     """Return whether the process of a run lives; one on another machine is taken to live."""
     if tags.get(HOST) != socket.gethostname():
         return HOST in tags
-    try:
-        os.kill(int(tags[PROCESS]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return int(tags[PROCESS]) != os.getpid()
+    number = int(tags[PROCESS])
+    return number != os.getpid() and processes.is_alive(number)
 
 
 def _now() -> int:

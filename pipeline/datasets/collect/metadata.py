@@ -71,7 +71,7 @@ class Metadata(NamedTuple):
 
     @property
     def notes(self) -> Iterator[str]:
-        """What is worth saying of it, in lines."""
+        """Lines on how it was read, where that is worth one."""
         if self.has("label"):
             yield f"the classes are those of the column label in {NAME}, whatever folders are called"
         if self.not_read:
