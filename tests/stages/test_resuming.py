@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from unittest.mock import Mock
 
 import pytest
+import simulated_gpu
 import tiny
 import torch
 import yaml
@@ -67,12 +68,16 @@ CASES: dict[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
 }
 
 
-def write(case: str) -> None:
+# What a GPU does beside the steps of tests/training/test_steps_on_a_gpu.py.
+ON_A_GPU = ("dropout and a validation part", "a solved head", "an average by phase", "delta", "low-rank updates")
+
+
+def write(case: str, device: str = "cpu") -> None:
     changes, axes = CASES[case]
     options = tiny.small()["options"]
     options["attention"]["hierarchical"]["temporal_memory"] = True
     options["regularizer"]["delta"]["batches"] = 1
-    tiny.write_params(TWO_EPOCHS | SMALL_BATCHES | changes, options=options, **axes)
+    tiny.write_params(TWO_EPOCHS | SMALL_BATCHES | changes, options=options, **{"device": device} | axes)
     if "data.split.val" in changes:
         split.main(["1"])
 
@@ -148,6 +153,23 @@ def test_a_training_that_is_stopped_after_every_step_ends_with_the_same_bytes(
 ) -> None:
     # A validation that is stopped is begun anew, so that one step more is needed to come beyond it.
     check(case, monkeypatch, steps=2 if "data.split.val" in CASES[case][0] else 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", ON_A_GPU)
+def test_a_training_on_a_gpu_goes_on_after_a_stop_and_ends_as_on_the_cpu(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(case)
+    train.main(["1"])
+    values = trained.load(1).state_dict()
+    with simulated_gpu.simulated_gpu():
+        write(case, device="cuda")
+        assert trained_in_pieces(monkeypatch, steps=3) >= 2
+    record = json.loads((paths.training_metrics(1) / "record.json").read_text(encoding="utf-8"))
+    assert (record["device"], record["device_model"]) == ("cuda", simulated_gpu.NAME)
+    for name, value in trained.load(1).state_dict().items():
+        assert torch.equal(value, values[name]), name
 
 
 def stopped_once(monkeypatch: pytest.MonkeyPatch, *numbers: signal.Signals) -> list[Path]:
