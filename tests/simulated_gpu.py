@@ -220,8 +220,18 @@ def _patched(patch: pytest.MonkeyPatch, mode: SimulatedGpu) -> None:
         "mem_get_info": (BYTES, BYTES),
         "memory_reserved": 0,
         "memory_allocated": 0,
+        "max_memory_allocated": 0,
     }
-    nothing = ("_lazy_init", "empty_cache", "manual_seed", "manual_seed_all", "set_rng_state", "synchronize")
+    nothing = (
+        "_lazy_init",
+        "empty_cache",
+        "manual_seed",
+        "manual_seed_all",
+        "reset_peak_memory_stats",
+        "set_rng_state",
+        "set_sync_debug_mode",
+        "synchronize",
+    )
     for name, answer in (answers | dict.fromkeys(nothing)).items():
         patch.setattr(torch.cuda, name, lambda *_, answer=answer: answer)
     # Adam asks it whether its step is being recorded as a CUDA graph.

@@ -13,6 +13,7 @@ import gpu
 import gpu_blocks
 import loop_cells
 import pytest
+import simulated_gpu
 import torch
 import yaml
 from torchvision.ops import StochasticDepth
@@ -51,13 +52,25 @@ def test_every_block_runs_where_little_more_than_torch_is_installed(tmp_path: Pa
     assert all(f"## {name} (whole" in page for name in result["blocks"])
 
 
-def _run(name: str, seconds: float = 60) -> dict[str, Any]:
+def _run(name: str, seconds: float = 60, device: str = "cpu") -> dict[str, Any]:
     saved: list[dict[str, Any]] = []
-    gpu.run_block(name, loop_cells.TINY, torch.device("cpu"), seconds=seconds, save=lambda one: saved.append(dict(one)))
+    gpu.run_block(
+        name, loop_cells.TINY, torch.device(device), seconds=seconds, save=lambda one: saved.append(dict(one))
+    )
     block = saved[-1]
     # Every row was saved before the end.
     assert len(saved) == 1 or saved[-2]["rows"] == block["rows"]
     return block
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["a runs", "d stalls"])
+def test_a_block_runs_on_a_gpu(name: str) -> None:
+    with simulated_gpu.simulated_gpu():
+        block = _run(name, device="cuda")
+    assert block["end"] == "whole"
+    assert block["rows"]
+    assert not gpu.has_failed(block)
 
 
 def _broken(*_: object) -> None:
