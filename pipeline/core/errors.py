@@ -26,12 +26,16 @@ PLENTY = 20 * 2**30
 MADE = re.compile(r"(?:tmp|orbweaver-)[a-z0-9_]{8}")
 # The way out for a file of the working tree that cannot be used.
 AGAIN = "`dvc repro` makes it again"
+SMALLER_BATCH = "-S batch_size=N, or for `orbweaver predict` --batch-size N"
 OUT_OF_MEMORY = (
     "not enough memory on the GPU; `nvidia-smi` lists other programs that use it; otherwise use a smaller batch: "
-    "-S batch_size=N, or for `orbweaver predict` --batch-size N"
+    f"{SMALLER_BATCH}"
 )
+OUT_OF_MAIN_MEMORY = f"not enough main memory; end other programs, or use a smaller batch: {SMALLER_BATCH}"
 # What CUDA, ROCm and MPS say of it in an error of any other type, in small letters; cuBLAS and cuDNN by a status.
 NO_ROOM = ("out of memory", "_status_alloc_failed")
+# Torch's name of main memory, for which it has no type of error.
+MAIN_MEMORY = "defaultcpuallocator"
 INTERRUPTION = "interrupted; `dvc repro` goes on from the last finished stage"
 # Programs that are none of its stages.
 OUTSIDE = {"bundle", "orbweaver"}
@@ -51,6 +55,15 @@ def is_out_of_memory(error: Exception) -> bool:
     """
     # By its words, since torch is not imported for them.
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in NO_ROOM)
+
+
+def is_out_of_main_memory(error: Exception) -> bool:
+    """Return whether an error is that main memory is full: Python's and NumPy's type, or torch's words.
+
+    >>> is_out_of_main_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))
+    True
+    """
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and MAIN_MEMORY in str(error).lower())
 
 
 def line_of(error: OSError) -> str:
@@ -208,7 +221,7 @@ def _interruption(name: str) -> str:
 def one_line_errors(name: str) -> Iterator[None]:
     """Turn an error inside into one line on standard error and a non-zero exit.
 
-    `InputError`, errors of the operating system (`OSError`: no such file, no space left, ...) and a full GPU become a
+    `InputError`, errors of the operating system (`OSError`: no such file, no space left, ...) and full memory become a
     line; Ctrl-C, SIGTERM, SIGUSR1 and a terminal that closes end with 130, or 75 where the state was kept; anything
     else is a mistake of this program and keeps its traceback.
 
@@ -241,6 +254,8 @@ def one_line_errors(name: str) -> Iterator[None]:
     except Exception as error:
         if is_out_of_memory(error):
             print(f"{name}: error: {OUT_OF_MEMORY}", file=sys.stderr)
+        elif is_out_of_main_memory(error):
+            print(f"{name}: error: {OUT_OF_MAIN_MEMORY}", file=sys.stderr)
         elif hasattr(error, _STATUS):
             traceback.print_exception(error)
         else:
