@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from pipeline.core.choices import NONE
-from pipeline.core.errors import InputError, is_out_of_main_memory, is_out_of_memory
+from pipeline.core.errors import InputError
+from pipeline.core.full_memory import is_out_of_main_memory, is_out_of_memory
 from pipeline.core.recipe import Recipe
 from pipeline.core.sections import SOLVED
 from pipeline.datasets.prepared.packed import Packed
