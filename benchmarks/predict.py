@@ -35,7 +35,7 @@ from numpy.typing import NDArray
 
 from pipeline.bundles import inputs
 from pipeline.bundles.pixels import decode
-from pipeline.core import provenance
+from pipeline.core import provenance, seeding
 from pipeline.datasets.decoding.parallel import mapped
 
 # Workers import this file again, and would wait for torch: the command's do not.
@@ -74,7 +74,7 @@ def main() -> None:
     rounds = [one_round(loaded, names) for _ in range(args.rounds)]
     result = {"images_per_second": spread(rounds), "peak_memory_mb": memory(args, names)}
     print(json.dumps(result, indent=2))
-    machine = {"device": provenance.processor(), "cores": len(os.sched_getaffinity(0)), "load": os.getloadavg()[1]}
+    machine = {"device": provenance.processor(), "cores": seeding.cores(), "load": os.getloadavg()[1]}
     settings = {"images": len(names), "rounds": args.rounds, "device": str(loaded.device)}
     settings |= {"backbone": loaded.description.network.backbone, "size": loaded.description.preprocessing.input_size}
     args.out.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from filelock import FileLock
 
 from pipeline import tracking
 from pipeline.bank import probing
-from pipeline.core import digests
+from pipeline.core import digests, seeding
 from pipeline.tracking import live, store
 
 # Small copies of the published sets, and a server that gives them: for tests of stages and of whole runs too.
@@ -53,7 +53,7 @@ def pytest_configure():
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers():
     """The cores that we may use; pytest-xdist would count those of the machine without hyper-threading."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return seeding.cores()
 
 
 PROBED = probing.probed

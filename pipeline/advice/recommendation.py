@@ -64,10 +64,6 @@ def recommend(candidates: Sequence[Experiment], costs: Mapping[str, float]) -> R
     return Recommendation(min([best, *close], key=costs.__getitem__), best, [best, *close], [best, *tied], compared)
 
 
-def _mean_gain(best: Experiment, other: Experiment) -> float:
-    return fmean(image_gains(best, other).tolist())
-
-
 def _is_close(best: Experiment, other: Experiment) -> bool:
     """Return whether a candidate is at most one standard error of their difference below the best."""
     gains: list[float] = image_gains(best, other).tolist()

@@ -26,7 +26,7 @@ from pipeline.bundles.description import (
 )
 from pipeline.core import digests, paths
 from pipeline.core.recipe import Recipe
-from pipeline.core.records import ModelRecord, Record
+from pipeline.core.records import ModelRecord, Record, Runtime
 from pipeline.core.sections import Data
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.evaluation import scores
@@ -57,8 +57,10 @@ def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results, da
         digests.check(source)
         copyfile(source, folder / member.file)
     repeats = [one for one in results.repeats if one.number in numbers]
-    record = repeats[0].record
-    said = describe(kind, members, record, trained.record(numbers[0]), results, parts=record.parts.model_dump())
+    # The description's record, commit and versions are those of the first.
+    record, runtime = repeats[0].record, repeats[0].runtime
+    model, parts = trained.record(numbers[0]), record.parts.model_dump()
+    said = describe(kind, members, record, model, results, runtime=runtime, parts=parts)
     split = digests.sha256(paths.split_file(numbers[0]))
     said = replace(said, scores=own_scores(repeats), origin=replace(said.origin, split_sha256=split))
     networks = bundle.assemble(folder, said, device=said.computation.device)
@@ -68,8 +70,8 @@ def write(folder: Path, kind: Kind, numbers: Sequence[int], results: Results, da
         seal(folder, said)
     else:
         early_stop = record.recipe.train.early_stop > 0
-        parts = certain.parts_of(data, numbers[0], early_stop=early_stop)
-        seal(folder, *certain.write(folder, networks, said, data, parts))
+        rows = certain.parts_of(data, numbers[0], early_stop=early_stop)
+        seal(folder, *certain.write(folder, networks, said, data, rows))
 
 
 def write_final(folder: Path, final: Final, recipe: Recipe, results: Results, data: Packed) -> None:
@@ -86,7 +88,7 @@ def write_final(folder: Path, final: Final, recipe: Recipe, results: Results, da
     checkpoints.save(final.network.model.state_dict(), folder / member.file)
     model = trained.model_record(recipe, final.record.data.classes)
     parts = {"train": len(final.train), "calibration": len(final.calibration)}
-    said = describe("final", (member,), final.record, model, results, parts=parts)
+    said = describe("final", (member,), final.record, model, results, runtime=final.runtime, parts=parts)
     none = torch.empty(0, dtype=torch.long)
     network = bundle.assemble(folder, said, device=said.computation.device)
     seal(folder, *certain.write(folder, network, said, data, Parts(final.train, final.calibration, none)))
@@ -106,6 +108,7 @@ def describe(
     model: ModelRecord,
     results: Results,
     *,
+    runtime: Runtime,
     parts: dict[str, int],
 ) -> Description:
     """Return what a bundle says of itself, without scores of its own.
@@ -116,6 +119,7 @@ def describe(
         record: what the first follows from.
         model: their structure.
         results: the experiment.
+        runtime: of the first one's training.
         parts: images of the first network by part.
     """
     return Description(
@@ -134,7 +138,7 @@ def describe(
         ),
         scores={},
         experiment_scores=scores_of(results.repeats),
-        origin=origin(record, results, parts),
+        origin=origin(record, runtime, results, parts),
     )
 
 
@@ -199,9 +203,8 @@ def scores_of(repeats: Sequence[Repeat]) -> dict[str, Score]:
     return result
 
 
-def origin(record: Record, results: Results, parts: dict[str, int]) -> BundleOrigin:
-    """Return what a network was made from."""
-    runtime = results.repeats[0].runtime
+def origin(record: Record, runtime: Runtime, results: Results, parts: dict[str, int]) -> BundleOrigin:
+    """Return what a network was made from, by the two records of its training."""
     weights, naming = record.weights, runtime.naming
     return BundleOrigin(
         experiment=results.key,

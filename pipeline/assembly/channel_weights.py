@@ -84,8 +84,9 @@ def channels(
             "head": recipe.options["head"],
             "sizes": recipe.data.sizes,
             "options": _options(recipe),
-            # Any change of code may change the weights.
+            # Any change of code, or of a package, may change the weights.
             "code": provenance.code_hash(),
+            "versions": provenance.versions(),
         }
     )
     # Of repeats that run at the same time one computes, the others wait and read.
@@ -126,19 +127,11 @@ def trained_head(
 ) -> Network:
     """Return the pre-trained network with a trained head and all other values unchanged."""
     plan = replace(networks.plan(recipe, classes=classes), attention=NONE)
-    # Forked, so that the training that follows draws the same numbers with and without the cache.
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeding.derive("channels", "network"))
-        network = build(plan, pretrained=pretrained).to(examples.images.device)
-        freezing.freeze(network, "1")
-        loop.fit(
-            network,
-            examples,
-            head_settings(recipe),
-            seed=seeding.derive("channels", "order"),
-            name="head",
-            keeper=keeper,
-        )
+    torch.manual_seed(seeding.derive("channels", "network"))
+    network = build(plan, pretrained=pretrained).to(examples.images.device)
+    freezing.freeze(network, "1")
+    seed = seeding.derive("channels", "order")
+    loop.fit(network, examples, head_settings(recipe), seed=seed, name="head", keeper=keeper)
     return network
 
 

@@ -9,10 +9,10 @@ from pipeline.assembly import networks, resumption, training
 from pipeline.assembly.machine import Machine, machine
 from pipeline.assembly.resumption import Resumption
 from pipeline.assembly.run_record import run_record
-from pipeline.core import digests, paths
+from pipeline.core import digests, paths, provenance
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
-from pipeline.core.records import Record
+from pipeline.core.records import Record, Runtime
 from pipeline.core.stopping import StopRequest
 from pipeline.datasets.prepared import dividing, groups, manifest, splits
 from pipeline.datasets.prepared.manifest import Pair, Row
@@ -28,6 +28,7 @@ class Final(NamedTuple):
     Attributes:
         network: as its training left it.
         record: what it follows from.
+        runtime: the experiment's, with the commit and the versions of this training.
         train: the rows that it was trained on.
         calibration: the rows that were held out to calibrate it; none where all images were to train it.
         keeper: keeps its state until the bundle is written.
@@ -35,6 +36,7 @@ class Final(NamedTuple):
 
     network: Network
     record: Record
+    runtime: Runtime
     train: Tensor
     calibration: Tensor
     keeper: KeptState
@@ -60,6 +62,8 @@ def train(recipe: Recipe, data: Packed, results: Results, *, held_out: float, st
             f"--final: train.early_stop is {recipe.train.early_stop}, and a training on all images has none to stop "
             "by; bundle a repeat's network, or run the experiment with early_stop 0"
         )
+    # At once: the user may commit while it trains.
+    runtime = _runtime(results)
     # A number of its own, so a seed of its own.
     number = max(one.number for one in results.repeats) + 1
     on: Machine = machine(recipe)
@@ -81,7 +85,20 @@ def train(recipe: Recipe, data: Packed, results: Results, *, held_out: float, st
         keeping=keeping,
         keeper=keeper,
     )
-    return Final(network, record, parts["train"], parts["calibration"], keeper)
+    return Final(network, record, runtime, parts["train"], parts["calibration"], keeper)
+
+
+def _runtime(results: Results) -> Runtime:
+    beginning = provenance.beginning()
+    return results.repeats[0].runtime.model_copy(
+        update={
+            "git_commit": beginning.commit,
+            "git_dirty": beginning.dirty,
+            "git_changes": beginning.changes,
+            "started": beginning.started,
+            "versions": provenance.versions(),
+        }
+    )
 
 
 def divide(recipe: Recipe, data: Packed, *, held_out: float, repeat: int) -> dict[str, Tensor]:

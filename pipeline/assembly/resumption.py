@@ -53,7 +53,7 @@ def _digests(repeat: int) -> str:
     return (paths.trained(repeat) / paths.SUMS).read_text(encoding="utf-8")
 
 
-# Nothing is written, as nobody asks to stop.
+# Nobody asks to stop, so that only the end of a phase is written, of one that took half a minute.
 NOT_KEPT = Resumption(StopRequest(), 0.0)
 
 

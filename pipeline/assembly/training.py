@@ -53,7 +53,8 @@ def run(
 
     Raises:
         InputError: for early stop without a validation part, before anything is computed; for a loss that is not
-            finite, naming epoch, step and the batch's files; for a GPU without room, naming the size of a batch.
+            finite, naming epoch, step and the batch's files; for a GPU or main memory without room, naming the batch's
+            size.
     """
     if recipe.train.early_stop and not len(parts["val"]):
         raise InputError(
@@ -78,7 +79,7 @@ def run(
         )
         low_rank.merge(network)
         return result
-    except (ValueError, contract.NotFiniteError, RuntimeError) as error:
+    except (ValueError, contract.NotFiniteError, RuntimeError, MemoryError) as error:
         described = as_user_error(error, recipe, data)
         if described is error:
             raise

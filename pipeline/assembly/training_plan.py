@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from pipeline.core.choices import NONE
-from pipeline.core.errors import InputError, is_out_of_memory
+from pipeline.core.errors import InputError
+from pipeline.core.full_memory import is_out_of_main_memory, is_out_of_memory
 from pipeline.core.recipe import Recipe
 from pipeline.core.sections import SOLVED
 from pipeline.datasets.prepared.packed import Packed
@@ -111,7 +112,9 @@ def as_user_error(error: Exception, recipe: Recipe, data: Packed) -> Exception:
     """Return an InputError for a failure of the loop that settings can mend; other errors unchanged."""
     train, method = recipe.train, recipe.regularizer.method
     if is_out_of_memory(error):
-        return InputError(_room(recipe))
+        return InputError(_room(recipe, "the GPU", more="a GPU"))
+    if is_out_of_main_memory(error):
+        return InputError(_room(recipe, "main memory", more="a machine"))
     if isinstance(error, contract.NotFiniteError):
         files = ", ".join(data.paths[row] for row in error.rows)
         pulls = method != NONE and METHODS[method].needs_pretrained
@@ -126,13 +129,13 @@ def as_user_error(error: Exception, recipe: Recipe, data: Packed) -> Exception:
     return error
 
 
-def _room(recipe: Recipe) -> str:
-    """Return what takes a GPU's memory and how to take less of it."""
+def _room(recipe: Recipe, memory: str, *, more: str) -> str:
+    """Return what takes memory and how to take less of it; `more` is what may have more."""
     train, data = recipe.train, recipe.data
-    smaller = f"-S batch_size={train.batch_size // 2}" if train.batch_size > 1 else "a GPU with more memory"
+    smaller = f"-S batch_size={train.batch_size // 2}" if train.batch_size > 1 else f"{more} with more memory"
     halved = "" if train.precision == "bf16" else ", or -S defaults.train.precision=bf16"
     cache = f", or -S defaults.train.feature_cache_mb=0 (now {train.feature_cache_mb})" * (train.feature_cache_mb > 0)
     return (
-        f"batch_size: the GPU has no room for a step of {train.batch_size} images of {data.input_size} x "
+        f"batch_size: {memory} has no room for a step of {train.batch_size} images of {data.input_size} x "
         f"{data.input_size} in {train.precision}; take {smaller}{halved}{cache}, or a smaller image_size"
     )

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.bank import features, folds, nested, probes, store
+from pipeline.bank import features, nested, store
 from pipeline.bank.features import Frozen, OpenImages
 from pipeline.bank.folds import Examples, IntArray
-from pipeline.core import digests, provenance
+from pipeline.core import digests
+from pipeline.evaluation.compare import statistics
 
 RESULT = "result.json"
 
@@ -106,11 +107,12 @@ def key(frozen: Frozen, images: Images) -> str:
     return store.key(
         "estimates",
         {
+            # Versions and code, the classifiers' too, are part of it.
             "features": frozen.key(),
+            # Makes the intervals, and no stage whose code is hashed there needs it.
+            "statistics": digests.sha256(Path(statistics.__file__)),
             "images": list(images.sha256),
             "labels": images.labels.tolist(),
             "groups": images.groups.tolist(),
-            "versions": provenance.versions(),
-            "code": [digests.sha256(Path(module.__file__ or "")) for module in (folds, nested, probes)],
         },
     )

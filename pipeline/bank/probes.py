@@ -71,19 +71,6 @@ class Fitted:
         predicted: IntArray = self.model.predict(self.prepare.transform(features.astype(np.float64)))
         return predicted
 
-    def linear(self, classes: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Return weights (K, D) and bias (K,) of the logistic regression for features as they are.
-
-        Args:
-            classes: K, all of which are among its training images.
-        """
-        scale, rotation = self.prepare
-        weights, bias = self.model.coef_ @ rotation.components_ / scale.scale_, self.model.intercept_
-        # Of two classes scikit-learn has the score of the second alone.
-        if classes == 2:
-            weights, bias = np.concatenate([-weights, weights]) / 2, np.concatenate([-bias, bias]) / 2
-        return weights, bias - weights @ scale.mean_
-
 
 def _standardized() -> Any:
     from sklearn.decomposition import PCA

@@ -49,6 +49,7 @@ class Bundle:
         transform: from packed images to the networks' input.
         device: where they compute.
         precision: as in force there.
+        threads: of the CPU.
         certainty: how sure the network is; None of an ensemble.
     """
 
@@ -58,6 +59,7 @@ class Bundle:
     transform: ImageTransform
     device: torch.device
     precision: precision.Precision
+    threads: int
     certainty: Certainty | None
 
     def pixels(self, source: Path | bytes) -> NDArray[np.uint8]:
@@ -73,14 +75,17 @@ class Bundle:
     ) -> Outputs:
         """Return class scores and features of packed images.
 
-        With the batch size, the device and the number of threads of `evaluate`, the scores are its own to the bit,
-        whatever other images there are.
+        With the batch size, the device, the CPU's instructions and the number of threads of `evaluate`, the scores are
+        its own to the bit, whatever other images there are. Threads and the precision of float32 are then set for the
+        process.
 
         Args:
             images: uint8 (n, 3, S, S), as `pixels` returns them; n >= 1.
             batch_size: images a batch; None for that of `evaluate`.
             on_batch: called before each batch; may raise to stop.
         """
+        # For the process, and a bundle that was loaded later has set its own.
+        seeding.make_exact(threads=self.threads, device=self.device.type, precision=self.precision)
         rows = torch.arange(len(images))
         prepared = self.description.preprocessing
         shown = Images(images, rows, mean=prepared.mean, std=prepared.std, device=self.device, transform=self.transform)
@@ -117,7 +122,7 @@ def assemble(folder: Path, said: Description, *, device: str) -> Bundle:
         cpu_instructions.prefer_portable()
     threads = said.computation.threads
     # More threads than cores are slower, and a smaller machine has other last digits in any case.
-    seeding.make_exact(
+    threads = seeding.make_exact(
         threads=threads if threads <= seeding.cores() else "auto", device=chosen.type, precision=in_force
     )
     prepared = said.preprocessing
@@ -126,7 +131,7 @@ def assemble(folder: Path, said: Description, *, device: str) -> Bundle:
     )
     networks = tuple(_network(said, folder / member.file).to(chosen).eval() for member in said.members)
     judge = certainty.parse(said.calibration, said.outliers, folder)
-    return Bundle(folder, said, networks, transform, chosen, in_force, judge)
+    return Bundle(folder, said, networks, transform, chosen, in_force, threads, judge)
 
 
 def _network(said: Description, weights: Path) -> Network:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeline.core.errors import InputError
+from pipeline.core.shortening import shown
 
 SectionT = TypeVar("SectionT")
 
@@ -33,6 +34,8 @@ def section(kind: type[SectionT], values: Any, place: Path, name: str) -> Sectio
 def _value(hint: Any, value: Any, place: Path, name: str) -> Any:
     if is_dataclass(hint) and isinstance(hint, type):
         return section(hint, value, place, name)
+    if get_origin(hint) is Literal:
+        return _one_of(get_args(hint), value, place, name)
     accepted: Any = {
         int: int,
         str: str,
@@ -45,6 +48,15 @@ def _value(hint: Any, value: Any, place: Path, name: str) -> Any:
         return _collection(hint, value, place, name)
     if not isinstance(value, accepted) or (isinstance(value, bool) and hint is not bool):
         raise InputError(f"{place}: {name}: {value!r} has the wrong type; copy the bundle again")
+    return value
+
+
+def _one_of(words: tuple[str, ...], value: Any, place: Path, name: str) -> Any:
+    if value not in words:
+        raise InputError(
+            f"{place}: {name}: {shown(value)} is not known to this version, which has {', '.join(words)}; install the "
+            "one that made the bundle"
+        )
     return value
 
 

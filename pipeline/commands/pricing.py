@@ -20,7 +20,7 @@ from pipeline.advice.learning_curve import FRACTIONS
 from pipeline.assembly import duration, networks
 from pipeline.assembly.machine import device_model, machine
 from pipeline.config import Resolved
-from pipeline.core import errors, paths, provenance, seeding
+from pipeline.core import full_memory, paths, provenance, seeding
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.networks.build import build
@@ -173,8 +173,8 @@ def _reason(error: Exception) -> str:
     """
     if isinstance(error, InputError):
         return str(error)
-    if errors.is_out_of_memory(error):
-        return errors.OUT_OF_MEMORY
+    if full_memory.is_out_of_memory(error):
+        return full_memory.OUT_OF_MEMORY
     raise error
 
 

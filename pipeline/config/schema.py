@@ -12,6 +12,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.naming import AUTO
 from pipeline.core.recipe import Tracking
 from pipeline.core.sections import InputSide, Side
+from pipeline.core.seeding import DEVICE
 from pipeline.core.types import Amount, BatchSize, LearningRate, Minutes, Name, PerClass, Repeats, Section, Threads
 from pipeline.networks.backbones.table import TIMM, known
 from pipeline.networks.strategies import OTHER_STRATEGIES
@@ -153,7 +154,7 @@ class Axes(Section):
     batch_size: BatchSize | Auto
     budget: Amount | Auto
     repeats: Repeats
-    device: Annotated[str, Field(pattern=r"^(auto|cpu|mps|cuda(:\d{1,3})?)$")]
+    device: Annotated[str, Field(pattern=f"^({DEVICE.pattern})$")]
     threads: Threads | Auto
     cpu_instructions: CpuInstructions
     checkpoint_every: Minutes

@@ -17,9 +17,12 @@ def object_of(cache: Path, md5: str) -> Path:
     return cache / "files/md5" / md5[:2] / md5[2:]
 
 
-@lru_cache(maxsize=256)
 def listing(place: Path) -> dict[str, str] | None:
     """Return the MD5 of each file of a folder in DVC's cache, by its path there; None where the cache lacks it."""
-    if not place.is_file():
-        return None
+    # Asked each time: it may come into the cache.
+    return _listing(place) if place.is_file() else None
+
+
+@lru_cache(maxsize=256)
+def _listing(place: Path) -> dict[str, str]:
     return {one["relpath"]: one["md5"] for one in json.loads(place.read_bytes())}

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-from pipeline.core import shortening
+from pipeline.core import full_memory, shortening
 from pipeline.core.stopping import INTERRUPTED, SIGNALS, StoppedError, insisting
 
 # A disk, or what a user may have of it, is full.
@@ -26,12 +26,6 @@ PLENTY = 20 * 2**30
 MADE = re.compile(r"(?:tmp|orbweaver-)[a-z0-9_]{8}")
 # The way out for a file of the working tree that cannot be used.
 AGAIN = "`dvc repro` makes it again"
-OUT_OF_MEMORY = (
-    "not enough memory on the GPU; `nvidia-smi` lists other programs that use it; otherwise use a smaller batch: "
-    "-S batch_size=N, or for `orbweaver predict` --batch-size N"
-)
-# What CUDA, ROCm and MPS say of it in an error of any other type, in small letters; cuBLAS and cuDNN by a status.
-NO_ROOM = ("out of memory", "_status_alloc_failed")
 INTERRUPTION = "interrupted; `dvc repro` goes on from the last finished stage"
 # Programs that are none of its stages.
 OUTSIDE = {"bundle", "orbweaver"}
@@ -41,16 +35,6 @@ _STATUS = "exit_status"
 
 class InputError(Exception):
     """An input that cannot be used; the message is one line for the user."""
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Return whether an error is that a GPU's memory is full, for which torch has several types.
-
-    >>> is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
-    True
-    """
-    # By its words, since torch is not imported for them.
-    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in NO_ROOM)
 
 
 def line_of(error: OSError) -> str:
@@ -208,7 +192,7 @@ def _interruption(name: str) -> str:
 def one_line_errors(name: str) -> Iterator[None]:
     """Turn an error inside into one line on standard error and a non-zero exit.
 
-    `InputError`, errors of the operating system (`OSError`: no such file, no space left, ...) and a full GPU become a
+    `InputError`, errors of the operating system (`OSError`: no such file, no space left, ...) and full memory become a
     line; Ctrl-C, SIGTERM, SIGUSR1 and a terminal that closes end with 130, or 75 where the state was kept; anything
     else is a mistake of this program and keeps its traceback.
 
@@ -239,8 +223,10 @@ def one_line_errors(name: str) -> Iterator[None]:
         print(_interruption(name), file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
-        if is_out_of_memory(error):
-            print(f"{name}: error: {OUT_OF_MEMORY}", file=sys.stderr)
+        if full_memory.is_out_of_memory(error):
+            print(f"{name}: error: {full_memory.OUT_OF_MEMORY}", file=sys.stderr)
+        elif full_memory.is_out_of_main_memory(error):
+            print(f"{name}: error: {full_memory.OUT_OF_MAIN_MEMORY}", file=sys.stderr)
         elif hasattr(error, _STATUS):
             traceback.print_exception(error)
         else:

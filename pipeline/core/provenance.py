@@ -20,7 +20,20 @@ NO_LOCK = ":(exclude)dvc.lock"
 AS_PATCH = ("--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3")
 # What a result follows from besides settings and data: a name each, or how names begin.
 SOURCES = ("pipeline/", "dvc.yaml", "pyproject.toml", "requirements.lock")
-PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "safetensors", "timm", "dvc", "mlflow")
+# Those that compute something of a result: scipy in scikit-learn's fits, opencv and imagehash find copies.
+COMPUTING = (
+    "torch",
+    "torchvision",
+    "numpy",
+    "scipy",
+    "pillow",
+    "scikit-learn",
+    "timm",
+    "opencv-python-headless",
+    "imagehash",
+)
+# Those that keep and show it.
+KEEPING = ("safetensors", "dvc", "mlflow")
 
 
 def code_hash(stages: tuple[str, ...] = ("split", "train", "evaluate"), *, tracked: bool = False) -> str:
@@ -57,7 +70,7 @@ def sources(stages: tuple[str, ...], *, tracked: bool = False) -> list[Path]:
 def versions() -> dict[str, str]:
     """Return the version of Python, and of the installed packages that results depend on."""
     installed = {"python": platform.python_version()}
-    for name in PACKAGES:
+    for name in (*COMPUTING, *KEEPING):
         try:
             installed[name] = version(name)
         except PackageNotFoundError:

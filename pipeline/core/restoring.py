@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from pipeline.core import dvc_cache, lockfile, paths, shell
-from pipeline.core.errors import AGAIN, InputError
+from pipeline.core.errors import InputError
 
 
-def way_out(file: Path, sums: Path, read: Callable[[Path], bytes], again: str = AGAIN) -> str:
+def way_out(file: Path, sums: Path, read: Callable[[Path], bytes], again: str) -> str:
     """Return the commands that bring a file back that is not what its stage has written.
 
     DVC takes an object of its cache for right that has the right name: neither `dvc checkout` nor `dvc repro --force`

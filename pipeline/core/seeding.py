@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from typing import Literal
 
 from pipeline.core.errors import InputError
@@ -11,6 +12,8 @@ from pipeline.core.precision import Precision, set_float32
 SEEDS = 2**63
 # The variable that lets a training have more threads than cores.
 MORE_THREADS = "ORBWEAVER_MORE_THREADS"
+# What names a device, and the same in words.
+DEVICE, DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d{1,3})?"), "auto, cpu, cuda, cuda:1 or mps"
 
 
 def derive(*parts: int | str) -> int:
@@ -74,8 +77,10 @@ def choose_device(name: str) -> str:
     """Return the device to use: `auto` is a CUDA GPU, else Apple's, else the CPU.
 
     Raises:
-        InputError: naming a device that was asked for and is not here.
+        InputError: naming a device that was asked for and is none, or is not here.
     """
+    if not DEVICE.fullmatch(name):
+        raise InputError(f"device: {name!r}: give {DEVICES}")
     import torch
 
     here = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}

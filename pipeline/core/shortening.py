@@ -40,13 +40,13 @@ def value_text(value: object) -> str:
 def cut(text: str, longest: int, size: str | None = None) -> str:
     """Return a text of at most so many characters, with the middle of a longer one left out and its size behind it.
 
-    >>> cut("abcdefghijkl", 9), cut("abc", 9)
-    ('abc...jkl (12 characters)', 'abc')
+    >>> cut("abcdefghijkl", 9), cut("abc", 9), cut("abcdefghijkl", 3)
+    ('abc...jkl (12 characters)', 'abc', '... (12 characters)')
     """
     if len(text) <= longest:
         return text
     kept = (longest - 3) // 2
-    return f"{text[:kept]}...{text[-kept:]}{f' ({len(text):,} characters)' if size is None else size}"
+    return f"{text[:kept]}...{text[len(text) - kept :]}{f' ({len(text):,} characters)' if size is None else size}"
 
 
 def some(names: Sequence[str], most: int) -> str:

@@ -26,7 +26,10 @@ def note_use(result: Path) -> None:
 
 
 def remove(results: Iterable[Path]) -> None:
-    """Remove those of some results that were not used for 30 days; what another process holds is left alone."""
+    """Remove those of some results that were not used for 30 days; what another process holds is left alone.
+
+    A lock, an empty file, stays: a process that has opened it before its name goes would hold another than those after.
+    """
     for result in filter(_is_unused, results):
         with suppress(Timeout), FileLock(lock_of(result), timeout=0):
             # It may have been used until now.

@@ -97,6 +97,5 @@ class Epoch:
         """Go on from the state of the same epoch."""
         self.sums = {name: list(values.to(device)) for name, values in saved["sums"].items()}
         self.correct = list(saved["correct"].to(device))
-        # As numbers where an older version kept them.
-        self.diagnosis = {name: torch.as_tensor(value, device=device) for name, value in saved["diagnosis"].items()}
+        self.diagnosis = {name: value.to(device) for name, value in saved["diagnosis"].items()}
         self.lr, self.seconds = saved["lr"], saved["seconds"]

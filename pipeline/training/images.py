@@ -55,8 +55,8 @@ class Images:
         self._transform = transform
         self._array = array
         self._resident = self._read(rows).to(device) if self._fits(len(rows)) else None
-        # From a row of the array to its place among the resident rows.
-        position = torch.full((len(array),), -1)
+        # From a row of the array to its place among the resident rows; of all others to none, so that they raise.
+        position = torch.full((len(array),), len(rows))
         position[rows] = torch.arange(len(rows))
         self._position = position.to(device)
         # Scaled here, so that a batch is not divided by 255 each time.

@@ -176,10 +176,16 @@ def _abandoned(folder: Path) -> Iterator[Path]:
 
 def _older(folder: Path, seconds: float) -> Iterator[Path]:
     for one in folder.glob("*/"):
-        # Another process may take a folder away in the meantime.
-        times = [file.stat().st_mtime for file in [one, *one.glob("*")] if file.exists()]
+        times = list(_times(one))
         if times and time.time() - max(times) > seconds:
             yield one
+
+
+def _times(folder: Path) -> Iterator[float]:
+    """Yield when a folder and its files last changed, without those that another process takes away meanwhile."""
+    for file in [folder, *folder.glob("*")]:
+        with suppress(FileNotFoundError):
+            yield file.stat().st_mtime
 
 
 def _read(file: Path) -> dict[str, Any] | None:

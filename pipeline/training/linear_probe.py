@@ -66,7 +66,7 @@ def fit(
     scale = float(np.sqrt(np.mean((features - mean) ** 2))) or 1.0
     weights = {"class_weight": "balanced" if balanced else None, "max_iter": MOST_ITERATIONS}
     folds = _folds(labels, groups)
-    with threadpool_limits(limits=1), progress.bar(len(folds) * len(STRENGTHS) + 1, "train: head", "fits") as shown:
+    with threadpool_limits(limits=1), progress.bar(len(folds) * len(STRENGTHS) + 1, "head", "fits") as shown:
         if not folds:
             model = LogisticRegression(C=WITHOUT_FOLDS, **weights)
         else:

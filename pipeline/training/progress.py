@@ -11,7 +11,7 @@ from pipeline.training.contract import Row
 TRAINING = "train"
 
 
-def progress_bar(steps: int, name: str | None, *, initial: int = 0) -> "tqdm[Any]":
+def progress_bar(steps: int, name: str | None, *, initial: int) -> "tqdm[Any]":
     """Return a progress bar with rate and time left, `initial` steps done, disabled without a terminal or name."""
     return tqdm(total=steps, initial=initial, unit="step", desc=name, disable=None if name else True)
 

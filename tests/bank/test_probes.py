@@ -110,19 +110,6 @@ def test_a_signal_is_found_and_none_is_not() -> None:
     assert 0.2 < np.mean(none.predict(later.features) == later.labels) < 0.8
 
 
-@pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("counts", [(9, 9), (9, 9, 9)], ids=["two classes", "three classes"])
-def test_a_logistic_regression_is_its_weights_and_bias(counts: tuple[int, ...]) -> None:
-    given = examples(*counts)
-    model = probes.fitted("logistic", given, seed=0)
-    weights, bias = model.linear(len(counts))
-    scores = given.features @ weights.T + bias
-    assert (scores.argmax(1) == model.predict(given.features)).all()
-    softmax = np.exp(scores) / np.exp(scores).sum(1, keepdims=True)
-    prepared = model.prepare.transform(given.features.astype(np.float64))
-    np.testing.assert_allclose(softmax, model.model.predict_proba(prepared), atol=1e-6)
-
-
 def test_copies_are_never_on_both_sides_of_a_fold() -> None:
     labels, groups = np.repeat([0, 1], 12), np.repeat(np.arange(12), 2)
     for train, test in folds.folds(labels, groups, seed=0):

@@ -55,6 +55,14 @@ def test_what_is_no_description_is_one_line(content: bytes) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("value", ["nonsense", None, 1, ["repeat"], {}])
+def test_a_word_that_is_none_of_its_kind_is_named_with_those_that_are(value: object) -> None:
+    assert refused(said() | {"kind": value}) == (
+        f"{PLACE}: kind: {value!r} is not known to this version, which has repeat, ensemble, final; install the one "
+        "that made the bundle"
+    )
+
+
 def test_a_missing_key_and_a_key_that_is_not_known_are_named() -> None:
     values = said()
     computation = values["computation"]

@@ -6,11 +6,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
@@ -143,6 +144,19 @@ def test_a_gpu_whose_memory_does_not_reach_is_told_with_the_way_out(
         raise error
     assert left.value.code == 1
     assert capsys.readouterr().err.startswith("train: error: not enough memory on the GPU; `nvidia-smi` lists other")
+
+
+@pytest.mark.parametrize("allocate", [lambda: torch.empty(2**50), lambda: np.empty(2**50)], ids=["torch", "numpy"])
+def test_main_memory_that_does_not_reach_is_told_without_a_word_of_a_gpu(
+    allocate: Callable[[], object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left, one_line_errors("train"):
+        allocate()
+    assert left.value.code == 1
+    line = capsys.readouterr().err
+    assert line.startswith("train: error: not enough main memory; end other programs, or use a smaller batch: -S batch")
+    assert line.count("\n") == 1
+    assert "GPU" not in line
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,12 @@
 import json
+import re
 import subprocess
+import tomllib
 from contextlib import chdir
 from pathlib import Path
 
 import pytest
+from tiny import ROOT
 
 from pipeline.core import provenance
 from pipeline.experiments import cloning
@@ -129,3 +132,13 @@ def test_the_hash_of_what_runs_in_copies_is_over_the_files_that_git_tracks(proje
     git("add", "pipeline/room/new.py")
     assert provenance.untracked(("train",)) == []
     assert len({before, edited, provenance.code_hash(("train",), tracked=True)}) == 3
+
+
+def test_versions_are_of_every_package_that_computes_something_of_a_result():
+    assert {"scipy", "opencv-python-headless", "imagehash"} <= provenance.versions().keys()
+
+
+def test_every_package_of_which_the_version_is_recorded_is_a_dependency():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = {re.match(r"[\w-]+", one)[0] for one in project["dependencies"]}
+    assert {*provenance.COMPUTING, *provenance.KEEPING} <= names

@@ -92,3 +92,11 @@ def test_of_another_revision_the_working_tree_stays_as_it_is(cache: Path) -> Non
     held = {file: file.read_bytes() for file in (*FOLDER.iterdir(), paths.LOCK)} | {FOLDER / "images.npy": b"c0ntent"}
     with pytest.raises(InputError, match=r"; DVC's cache holds it: `rm -f '.*'`, then `dvc exp run` makes it again$"):
         digests.read(FOLDER / "images.npy", held.__getitem__, "`dvc exp run` makes it again")
+
+
+def test_a_folder_that_comes_into_the_cache_is_found_there(cache: Path) -> None:
+    place = dvc_cache.object_of(cache, f"{'0' * 32}.dir")
+    assert dvc_cache.listing(place) is None
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps([{"md5": "1" * 32, "relpath": "a.npy"}]), encoding="utf-8")
+    assert dvc_cache.listing(place) == {"a.npy": "1" * 32}

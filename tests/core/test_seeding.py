@@ -58,6 +58,12 @@ def test_a_device_that_is_not_here_is_refused_with_what_is() -> None:
     assert seeding.choose_device("cpu") == "cpu"
 
 
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cuda:-1", "cpu:0", "", "CPU"])
+def test_what_is_no_device_is_refused_with_those_that_there_are(name: str) -> None:
+    with pytest.raises(InputError, match=f"^device: '{name}': give auto, cpu, cuda, cuda:1 or mps$"):
+        seeding.choose_device(name)
+
+
 @pytest.mark.parametrize(("given", "count"), [({}, "1000"), ({"OMP_WAIT_POLICY": "active"}, None)])
 def test_threads_spin_a_little_while_they_wait_unless_the_user_says_otherwise(
     given: dict[str, str], count: str | None

@@ -460,6 +460,30 @@ def test_a_full_disk_is_named_before_the_first_epoch(monkeypatch: pytest.MonkeyP
         train.main(["1"])
 
 
+def test_a_checkpoint_that_another_process_takes_away_meanwhile_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "old"
+    folder.mkdir()
+    for name in ("1.pt", "2.pt"):
+        (folder / name).touch()
+    for place in (folder / "1.pt", folder / "2.pt", folder):
+        os.utime(place, (0, 0))
+    plain = Path.stat
+
+    def taken(file: Path, **options: Any) -> os.stat_result:
+        there = plain(file, **options)
+        if file.name == "1.pt":
+            file.unlink()
+            # Its folder is as old as it was.
+            os.utime(folder, (0, 0))
+        return there
+
+    monkeypatch.setattr(Path, "stat", taken)
+    kept_state.remove_old(tmp_path)
+    assert not folder.exists()
+
+
 def test_a_checkpoint_of_which_nothing_was_heard_for_a_month_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     write("everything")
     # Days, and whether its result is written.

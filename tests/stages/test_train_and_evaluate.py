@@ -333,6 +333,18 @@ def test_a_gpu_without_room_is_told_with_what_takes_it(
     assert not paths.trained(1).exists()
 
 
+@pytest.mark.parametrize("allocate", [lambda: torch.empty(2**50), lambda: np.empty(2**50)], ids=["torch", "numpy"])
+def test_main_memory_without_room_is_told_with_what_takes_it(
+    allocate: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_forward", lambda *_arguments: allocate())
+    tiny.write_params({"train.batch_size": 1})
+    with pytest.raises(InputError, match=r"^batch_size: main memory has no room for a step of 1 images") as caught:
+        train.main(["1"])
+    assert "; take a machine with more memory, or -S" in str(caught.value)
+    assert "GPU" not in str(caught.value)
+
+
 def test_a_mistake_of_the_program_keeps_its_error_and_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     def mistaken(*_arguments: Any) -> None:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied") from KeyError("head")

@@ -51,6 +51,16 @@ def test_a_batch_is_scaled_and_normalized_as_imagenet_is() -> None:
     assert abs(batch[1, 1, 3, 5].item() - by_hand) < 1e-6
 
 
+def test_a_row_that_was_not_announced_is_no_other_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As on a GPU.
+    monkeypatch.setattr(Images, "_fits", lambda _self, _count: True)
+    announced = torch.tensor([4, 2])
+    resident = Images(ARRAY, announced, mean=MEAN, std=STD, device=CPU)
+    assert torch.equal(resident.batch(announced), images().batch(announced))
+    with pytest.raises(IndexError):
+        resident.batch(torch.tensor([3]))
+
+
 def test_without_random_parameters_the_eval_transform_applies() -> None:
     assert torch.equal(images(Shifted()).batch(ROWS), images().batch(ROWS)[..., :4, :4])
 

@@ -72,7 +72,7 @@ def test_a_fit_that_is_asked_to_stop_stops_after_the_fold_and_says_how_far_it_is
     asked = [None, None, StoppedError(StopRequest(), "between two folds")]
     with pytest.raises(StoppedError, match="between two folds"):
         linear_probe.fit(features, labels, np.arange(60), classes=3, balanced=False, on_fit=Mock(side_effect=asked))
-    assert capsys.readouterr().err.splitlines()[-1] == "train: head: 2 of 36 fits"
+    assert capsys.readouterr().err.splitlines()[-1] == "head: 2 of 36 fits"
 
 
 def test_a_class_of_a_single_image_and_one_without_any_are_taken_as_they_are() -> None:

@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from pipeline.core.counting import counted
+from pipeline.core.provenance import COMPUTING
 from pipeline.core.records import MachineRecord
 
-# Packages that compute something of a result; the others keep and show it.
-COMPUTING = ("torch", "torchvision", "numpy", "pillow", "scikit-learn", "timm")
 # Of a CPU's name, which has how many of its cores could be used; the number of threads says how many were.
 CORES = re.compile(r", \d+ cores$")
 

@@ -57,7 +57,7 @@ def row(name: str, *, key: str = "backbone") -> BackboneRow:
         raise InputError(f"{key}: {error}") from None
     return BackboneRow(
         title=str(known.architecture),
-        description=f"timm's, in groups by {'depth' if own.tokens else 'resolution'}",
+        description=f"timm's, in groups by {'depth' if own.by_depth else 'resolution'}",
         definition="",
         imagenet=False,
         multiple_of=own.patch,
@@ -82,13 +82,13 @@ class Definition(NamedTuple):
     Attributes:
         backbone: its definition.
         patch: the number of which an image's side must be a multiple.
-        tokens: whether its blocks are of one resolution.
+        by_depth: how its groups were made, as in `Groups`.
         attends: whether they hold attention's linear layers.
     """
 
     backbone: Backbone
     patch: int
-    tokens: bool
+    by_depth: bool
     attends: bool
 
 
@@ -121,7 +121,7 @@ def definition(name: str) -> Definition:
             channels_last=_is_nhwc(plain, calls[-1]),
         ),
         patch=_patch(plain),
-        tokens=groups.by_depth,
+        by_depth=groups.by_depth,
         attends=bool(low_rank.sites(Network(plain, steps))),
     )
 
