@@ -78,11 +78,13 @@ class Background:
             return
         try:
             self._work(self)
-        except InputError as error:
+        except AwayError as error:
             self._tell(str(error))
+        except InputError as error:
+            self._tell(str(error), "once that is mended")
 
-    def _tell(self, why: str) -> None:
+    def _tell(self, why: str, when: str = "later") -> None:
         """Print the line, the first time only."""
         if self._told.acquire(blocking=False):
-            line = f"mlflow: {why}; {self._meanwhile}; `{self._filled_by}` fills this in later"
+            line = f"mlflow: {why}; {self._meanwhile}; `{self._filled_by}` fills this in {when}"
             print(line, file=sys.stderr, flush=True)

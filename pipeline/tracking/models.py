@@ -19,7 +19,7 @@ from pipeline.tracking import labels, saving
 from pipeline.tracking.background import Background
 from pipeline.tracking.failures import told_in_a_line
 from pipeline.tracking.saving import MODEL
-from pipeline.tracking.store import Store, make_run, opened, patient, quieten, runs_of
+from pipeline.tracking.store import Store, has_files, make_run, opened, patient, quieten, runs_of
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel
@@ -64,6 +64,9 @@ def log_bundle(folder: Path) -> Logged:
         if (there := find(store, key)) is not None:
             for name, value in parent_tags.items():
                 store.client.set_tag(str(there.source_run_id), name, value)
+            if not has_files(there.artifact_location):
+                _log_files(store, str(there.source_run_id), there.model_id, folder, said)
+                return Logged(there.model_id, there.name, True)
             return Logged(there.model_id, there.name, False)
         _remove_begun(store, key)
         name = run_name(said, parent.info.run_name if parent else said.origin.recipe)
@@ -126,12 +129,16 @@ def _log(store: Store, run: str, folder: Path, said: Description) -> str:
         store.experiment, name=MODEL, source_run_id=run, params=params(said), model_type=TASK
     ).model_id
     store.client.log_outputs(run, [LoggedModelOutput(model, step=0)])
+    _log_files(store, run, model, folder, said)
+    store.client.finalize_logged_model(model, "READY")
+    return str(model)
+
+
+def _log_files(store: Store, run: str, model: str, folder: Path, said: Description) -> None:
     with TemporaryDirectory() as place:
         saving.save(Path(place, MODEL), folder, said, run=run, model=model)
         with patient():
             store.client.log_model_artifacts(model, str(Path(place, MODEL)))
-    store.client.finalize_logged_model(model, "READY")
-    return str(model)
 
 
 def params(said: Description) -> dict[str, str]:

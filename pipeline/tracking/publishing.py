@@ -20,7 +20,17 @@ from pipeline.tracking.failures import told_in_a_line
 from pipeline.tracking.labels import CONTENT, IMAGES, KEY, NAME, NOTE, PARENT
 from pipeline.tracking.origin import CHANGES, FILE
 from pipeline.tracking.results import Results, complete, read
-from pipeline.tracking.store import Store, by_repeat, delete_doubles, every_run_of, log, make_run, opened, quieten
+from pipeline.tracking.store import (
+    Store,
+    by_repeat,
+    delete_doubles,
+    every_run_of,
+    has_files,
+    log,
+    make_run,
+    opened,
+    quieten,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -125,7 +135,8 @@ class Upsert:
         if run is None:
             return self._make(self._built(build), tags), "added"
         self._tag(run, tags)
-        mark = run.data.tags.get(CONTENT)
+        # A run whose files somebody deleted gets them again.
+        mark = run.data.tags.get(CONTENT) if has_files(run.info.artifact_uri) else None
         # Versions that did not write the tag published images.
         as_asked = run.data.tags.get(IMAGES, "true") == labels.text(self.images)
         if mark and as_asked and not self.refresh:

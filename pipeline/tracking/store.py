@@ -9,13 +9,14 @@ from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.holding import held
 from pipeline.tracking.address import database_at, is_server, shown, uri
 from pipeline.tracking.content import Point
-from pipeline.tracking.failures import TIMEOUT, told_in_a_line
+from pipeline.tracking.failures import ANEW, TIMEOUT, told_in_a_line
 from pipeline.tracking.labels import KEY, NAME, REPEAT
 
 if TYPE_CHECKING:
@@ -53,15 +54,28 @@ class Store(NamedTuple):
 def opened() -> Iterator[Store]:
     """Open the store, or create it: a database under the lock of the clone, a server, which takes many, without."""
     place = uri()
+    database = database_at(place)
+    _check(database)
     # The import takes seconds, in which nobody else should have to wait.
     _import_client(place)
-    database = database_at(place)
     lock = held(_lock(database), "MLflow's store", waiting=_wait, patience=QUIET_SECONDS, limit=LOCK_SECONDS)
     with nullcontext() if is_server(place) else lock:
         if database and not database.exists():
             _make(database)
         client = _client(place)
         yield Store(client, _experiment(client, place))
+
+
+def _check(database: Path | None) -> None:
+    """Refuse what cannot be opened, which MLflow would try for minutes before it says so."""
+    if database is None or not database.exists():
+        return
+    if not database.is_file():
+        raise InputError(f"{database}: a folder, and should be MLflow's store, a file of SQLite; {ANEW}")
+    for place in (database, database.parent):
+        # SQLite writes a journal beside the file.
+        if not os.access(place, os.R_OK | os.W_OK):
+            raise InputError(f"{place}: MLflow's store, which you may not read and write; ask its owner for both")
 
 
 def _lock(database: Path | None) -> Path:
@@ -228,3 +242,13 @@ def log(
 def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
+
+
+def has_files(address: str) -> bool:
+    """Return whether the folder of a run's or a model's files is there; of one elsewhere, a server's, we are not told.
+
+    Args:
+        address: as MLflow records it, such as `file:///home/ada/spiders/mlruns/1/.../artifacts`.
+    """
+    place = urlsplit(address)
+    return place.scheme not in ("", "file") or Path(unquote(place.path)).is_dir()

@@ -59,12 +59,14 @@ def failure(log: Path, otherwise: str) -> str:
 
     Args:
         log: of the cell.
-        otherwise: where it printed nothing.
+        otherwise: where no line says so; the last one of all follows it.
     """
     text = read(log)
-    lines = FAILURE.findall(text) or [line for line in text.splitlines() if line.strip()]
+    lines = FAILURE.findall(text)
     ours = [line for line in lines if not line.startswith("ERROR:")]
-    return f"{(ours or lines or [otherwise])[-1]} (log: {log})"
+    printed = [line for line in text.splitlines() if line.strip()]
+    last = f"; its last line: {printed[-1]}" if printed else ""
+    return f"{(ours or lines or [otherwise + last])[-1]} (log: {log})"
 
 
 def note_failure(log: Path, experiment: str, reason: str) -> None:
