@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-import click
 import torch
 from tqdm import tqdm
 
@@ -26,7 +25,7 @@ from pipeline.core.errors import InputError
 from pipeline.networks.build import build
 from pipeline.preview import at_hand
 from pipeline.reporting import tables
-from pipeline.running import trials
+from pipeline.running import cell_runs, trials
 from pipeline.running.cells import Cell
 
 # How many starts of a program that imports torch a training and a cell take besides: dividing, testing, the probe and
@@ -133,7 +132,7 @@ def price(
     if not known.by_name:
         raise InputError(refused[0])
     for line in refused:
-        click.echo(f"advise: left out: {line}", err=True)
+        cell_runs.say("advise", [f"left out: {line}"])
     return known._replace(possible=len(possible) - len(refused))
 
 
@@ -199,7 +198,7 @@ def _possible(settings: trials.Settings, words: Sequence[str]) -> list[Cell]:
         if not planned:
             raise InputError(refused[0]) from None
         for line in refused:
-            click.echo(f"advise: left out: {line}", err=True)
+            cell_runs.say("advise", [f"left out: {line}"])
         return list(planned.values())
 
 
