@@ -114,7 +114,8 @@ def command(
     listed = [one for one in listed if one.name in price.by_name]
     say(price.lines(rounds, SEEDS))
     if only_price:
-        say([ranked.next_step] if ranked.next_step else [])
+        whole = duration(ranked.seconds + price.total(rounds, SEEDS))
+        say([f"in all about {whole}; nothing was trained, as --price stops here", *filter(None, [ranked.next_step])])
         return
     say([*finished.lines(listed, rounds, ranked.words), *prepared.lines])
     with cell_runs.alone("advise", kind="advise"):

@@ -94,6 +94,11 @@ class Price(NamedTuple):
             f"about {tables.duration(first.last(seeds, rounds[-1].repeats))}",
         ]
 
+    def total(self, rounds: Sequence[Round], seeds: int) -> float:
+        """Return the seconds of the rounds, the last comparison and the learning curve together."""
+        first = self.of([*self.by_name][: rounds[0].candidates])
+        return halving.price(first.seconds, rounds) + first.last(seeds, rounds[-1].repeats)
+
 
 def last_trainings(seeds: int, tried: int) -> int:
     """Return how many trainings the last comparison and the learning curve take.
