@@ -41,7 +41,7 @@ def experiment(material: Material) -> list[tuple[str, str]]:
     recipe, network, count = record.recipe, record.recipe.network, sum(material.class_images.values())
     return [
         ("Recipe", f"{record.recipe_name} ({material.cite})"),
-        *([("Changes to the recipe", changed)] if (changed := material.repeats[0].runtime.naming.text()) else []),
+        *([("Changes to the recipe", changed)] if (changed := material.repeats[0].runtime.naming.overrides()) else []),
         ("Strategy", wording.strategy(network)),
         ("Backbone", network.backbone),
         *_normalization(recipe.data),

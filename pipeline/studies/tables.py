@@ -115,6 +115,8 @@ def _standing(one: Result) -> tuple[str, str]:
         return DASH, DASH
     interval = _interval(confidence_intervals.of_difference(beside.pair.interval()))
     spans = "" if interval == DASH else f" ({interval})"
+    if beside.pair.untested:
+        spans = " (the same in every repeat)"
     return f"{100 * beside.probe:.2f}", f"{100 * beside.pair.difference:+z.2f}{spans}"
 
 
