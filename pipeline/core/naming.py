@@ -45,15 +45,6 @@ class Naming(Section):
         """Return the words in a line, cut where there are very many."""
         return cut(" ".join(self.words()), LONGEST)
 
-    def overrides(self) -> str:
-        """Return the changes with their whole keys, as after -S, in a line, cut where there are very many.
-
-        >>> Naming(data="spiders", changes={"data": "folder", "defaults.train.schedule": "step"}).overrides()
-        'data=folder defaults.train.schedule=step'
-        """
-        set_values = {name: value for name, value in self.changes.items() if value != AUTO}
-        return cut(" ".join(f"{name}={value_text(value)}" for name, value in set_values.items()), LONGEST)
-
 
 UNNAMED = Naming()
 
