@@ -5,13 +5,17 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from pipeline.reporting.tables import Table
+# Its imports take a third of a second, which a line on a terminal need not wait for.
+if TYPE_CHECKING:
+    from pipeline.reporting.tables import Table
 
 
-def aligned(table: Table) -> Iterator[str]:
+def aligned(table: "Table") -> Iterator[str]:
     r"""Yield the table in columns of even width; numbers are set to the right.
 
+    >>> from pipeline.reporting.tables import Table
     >>> print("\n".join(aligned(Table(("name", "n"), [("a", "10"), ("bcdef", "1")], numbers_from=1))))
     name    n
     a      10
@@ -27,7 +31,7 @@ def aligned(table: Table) -> Iterator[str]:
         yield "  ".join(cells).rstrip()
 
 
-def fitted(table: Table) -> str:
+def fitted(table: "Table") -> str:
     """Return the table in columns, or, on a terminal that is too narrow for them, a block a row."""
     lines = [*aligned(table)]
     width = _terminal_width()
