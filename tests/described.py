@@ -86,6 +86,7 @@ CALIBRATED = replace(
             strange=0.04,
             calibration_error=0.08,
             calibration_error_after=0.04,
+            nll_after=0.4375,
             calibration_error_by_chance=0.06,
             sets=(
                 SetsOnTest(level=0.9, coverage=0.93, classes=1.25),

@@ -21,6 +21,8 @@ from pipeline.studies.results import Result
 
 # Of which no tenth is left.
 SMALLEST_POINTS = 0.05
+# What takes no training, as the report names it.
+MAJORITY = "always the most frequent class"
 # A candidate that was dropped has other means than these: its divisions are the first ones alone.
 BELOW = "points below the best, on common repeats"
 WORSE = "worse than the best"
@@ -85,10 +87,12 @@ class Answer(NamedTuple):
 def sentence(answer: Answer) -> str:
     """Return the recommendation with its accuracy, and why this one."""
     tested, name = answer.tested.summary(), in_words(answer.advice.name)
-    expected = f"expect {percent(tested.mean)} of new images to be right"
-    if tested.interval:
-        expected += f" (95 % interval {ends(tested.interval)})"
-    return f"Use {name}: {expected}. It is {_why(answer)}. With {name}, {answer.meaning}."
+    always = aggregate.majority_accuracy(answer.tested.repeats)
+    interval = f"95 % interval {ends(tested.interval)}; " if tested.interval else ""
+    expected = f"expect {percent(tested.mean)} of new images to be right ({interval}{MAJORITY}: {percent(always)})."
+    if (tested.interval.low if tested.interval else tested.mean) <= always:
+        expected += " The test does not show that it is better than always naming the most frequent class."
+    return f"Use {name}: {expected} It is {_why(answer)}. With {name}, {answer.meaning}."
 
 
 def _why(answer: Answer) -> str:

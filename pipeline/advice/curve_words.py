@@ -31,6 +31,9 @@ def sentence(answer: Answer) -> str:
         f"{gain.images:,} more labeled images are worth about {worth} points{interval} to this network of "
         f"{gain.trained:,} training images"
     )
+    largest = max((point.images for points in answer.points.values() for point in points), default=gain.trained)
+    if largest < gain.trained:
+        said += f" (the inner divisions, on which the curve was measured, train on {largest:,} at most)"
     if gain.mean <= 0:
         return f"{said}: in these repeats more images did not help."
     return (

@@ -6,6 +6,7 @@ from pipeline.advice import curve_words, size_words, tested_words
 from pipeline.advice.answer import Answer, below_best, images_a_second, pair_of, summaries
 from pipeline.advice.backbones import best
 from pipeline.evaluation.compare.experiments import Summary
+from pipeline.reporting import aggregate
 
 
 def as_data(answer: Answer) -> dict[str, Any]:
@@ -21,6 +22,7 @@ def as_data(answer: Answer) -> dict[str, Any]:
         "best_command": answer.best_command or answer.command,
         "images": answer.images,
         "test": _plain(tested),
+        "most_frequent_class": aggregate.majority_accuracy(answer.tested.repeats),
         "other_tests": answer.others,
         "frozen_probe": _probe(answer),
         "machines": advice.compared.machines,

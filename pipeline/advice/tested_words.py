@@ -1,13 +1,15 @@
 """The test part in words: how often it was opened, and how far its accuracy is from that of the trials."""
 
 from pipeline.advice import costs
-from pipeline.advice.answer import Answer, summaries
+from pipeline.advice.answer import MAJORITY, Answer, summaries
 from pipeline.core.percents import percent
 from pipeline.core.shortening import some
 from pipeline.evaluation.compare import comparison
 from pipeline.reporting import aggregate, standing
+from pipeline.reporting.signs import DASH
 from pipeline.reporting.tables import Table
 from pipeline.studies import tables
+from pipeline.studies.tables import ACCURACY
 
 # So many experiments are named.
 NAMED = 3
@@ -19,14 +21,19 @@ def heading(answer: Answer) -> str:
 
 
 def table(answer: Answer) -> Table:
-    """Return what the recommended candidate reached; its seconds are of more images than those of the trials."""
+    """Return what the recommended candidate reached, and what takes no training.
+
+    Its seconds are of more images than those of the trials.
+    """
     results = tables.results([answer.tested])
     named = {tables.CELL: "candidate", tables.SECONDS: f"{costs.ALONE}, on all training images (s)"}
     # Beside a frozen probe of its own, its gain over the regression would be that of another strength of the same.
     left_out = tables.BESIDE_PROBE if aggregate.is_probe(answer.tested.repeats) else ()
     places = [place for place, name in enumerate(results.header) if name not in left_out]
     header = tuple(named.get(results.header[place], results.header[place]) for place in places)
-    return Table(header, [tuple(row[place] for place in places) for row in results.rows], results.numbers_from)
+    always = {header[0]: MAJORITY, ACCURACY: f"{100 * aggregate.majority_accuracy(answer.tested.repeats):.2f}"}
+    rows = [tuple(row[place] for place in places) for row in results.rows]
+    return Table(header, [*rows, tuple(always.get(name, DASH) for name in header)], results.numbers_from)
 
 
 def over(answer: Answer) -> str:
@@ -66,11 +73,12 @@ def probe(answer: Answer) -> str:
 def optimism(answer: Answer) -> str:
     """Return by how much the estimate on inner divisions was above the test part's accuracy."""
     inner, tested = summaries(answer)[answer.advice.name], answer.tested.summary()
-    points = 100 * (inner.mean - tested.mean)
-    signed = f"{points:+z.1f}"
+    # Of the numbers as they are printed, so that the sentence adds up.
+    points = round(100 * inner.mean, 1) - round(100 * tested.mean, 1)
     return (
-        f"The recommendation was made on inner divisions, where it had {percent(inner.mean)}; less the test part's "
-        f"{percent(tested.mean)} that is {signed} points. Inner networks were trained on fewer images, which lowers "
-        "the first number; being chosen for it raises it. These seeds share one division into training and test "
-        "images; the command above divides anew in each repeat, so that its accuracies may be others and differ more."
+        f"The recommendation was made on inner divisions, where it had {percent(inner.mean)}; on the test part it has "
+        f"{percent(tested.mean)}, a difference of {-points:+z.1f} points. Inner networks were trained on fewer "
+        "images, which lowers the first number; being chosen for it raises it. These seeds share one division into "
+        "training and test images; the command above divides anew in each repeat, so that its accuracies may be others "
+        "and differ more."
     )

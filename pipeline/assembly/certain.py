@@ -59,7 +59,7 @@ class Fitted(NamedTuple):
 def write(folder: Path, network: bundle.Bundle, said: Description, data: Packed, parts: Parts) -> Fitted:
     """Write the training images' features and the card's figures into a bundle's folder, and return what is fitted.
 
-    Test images fit nothing: they only say how well what was fitted holds, and the figures are of them alone.
+    Nothing is fitted on test images: they only say how well what was fitted holds, and the figures are of them alone.
 
     Args:
         folder: of the bundle, which has its weights already.

@@ -1,4 +1,4 @@
-"""Figures of a bundle's card: how sure its network is of its test images, which fit nothing."""
+"""Figures of a bundle's card: how sure its network is of its test images, on which nothing was fitted."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -72,8 +72,8 @@ def reliability_words(panels: Mapping[str, Sequence[Bin]], found: Assessment) ->
 def reliability_caption(found: Assessment, fitted: Calibration | None) -> str:
     """Return of which images a reliability diagram is drawn."""
     drawn = (
-        f"How often predictions of each confidence are right, of the {counted(found.images, 'test image')}, which fit "
-        "nothing"
+        f"How often predictions of each confidence are right, of the {counted(found.images, 'test image')}, on which "
+        "nothing was fitted"
     )
     points = "A point is at the mean confidence of its bin; a bin of few predictions is mostly chance."
     if fitted is None:
@@ -104,5 +104,5 @@ def risk_caption(found: Assessment, fitted: Calibration | None) -> str:
         point = f"The network's own rule has no point, as it leaves none to the network: a person looks where {why}."
     return (
         "The errors among the images that are left to the network, where a person looks at those of which it is least "
-        f"sure: of the {found.images:,} test images, which fit nothing. {point}"
+        f"sure: of the {found.images:,} test images, on which nothing was fitted. {point}"
     )

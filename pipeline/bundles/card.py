@@ -1,6 +1,7 @@
 """The model card of a bundle: README.md in the form of Hugging Face, with YAML metadata at its top."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any, NamedTuple
 
@@ -18,11 +19,21 @@ KNOWN_LICENSES = ("Apache-2.0", "BSD-3-Clause", "CC-BY-4.0", "CC-BY-NC-4.0", "CC
 TASK = "image-classification"
 # Characters of a value that is shown, such as of a list of phases.
 LONGEST = 80
+# Scores of probabilities, which calibration changes, and what `Assessment` calls the value after it.
+AFTER = {"nll": "nll_after", "calibration_error": "calibration_error_after"}
 USES = {
     "yes": "Commercial use of the pre-trained weights: **yes**, their license allows it.",
     "no": "Commercial use of the pre-trained weights: **no**, their license forbids it.",
     "unknown": "Commercial use of the pre-trained weights: **unknown**; ask their publisher.",
 }
+
+
+class Titled(NamedTuple):
+    """A score with its key in `SCORES` and what it is called on the card."""
+
+    key: str
+    title: str
+    score: Score
 
 
 class ScoreRow(NamedTuple):
@@ -70,15 +81,16 @@ def content(said: Description) -> dict[str, Any]:
         "name": name(said),
         "kind": identity.kind(said),
         "changed": changed(said),
-        "classes": [escaped(one) for one in said.classes],
+        "classes": [listed(one) for one in said.classes],
         "network": identity.network(said),
         "resize": resize(prepared),
         "crop": crop(prepared),
         "mean": ", ".join(map(str, prepared.mean)),
         "std": ", ".join(map(str, prepared.std)),
         "tested": said.scores["accuracy"].images if said.scores else 0,
-        "own": list(rows(said.scores)),
-        "experiment": list(rows(said.experiment_scores)),
+        "own": list(rows(own_scores(said))),
+        "experiment": list(rows(of_networks(said, said.experiment_scores))),
+        "explained": explained([*said.scores, *said.experiment_scores]),
         "several": len(said.origin.repeats) > 1,
         "of_experiment": of_experiment(said),
         "why_none": identity.why_no_score(said),
@@ -121,10 +133,7 @@ def metadata(said: Description) -> str:
     }
     if said.scores:
         data_set = " ".join(said.origin.data_set.split())
-        metrics = [
-            {"type": key, "name": SCORES[key].title, "value": round(score.value, 6)}
-            for key, score in said.scores.items()
-        ]
+        metrics = [{"type": one.key, "name": one.title, "value": round(one.score.value, 6)} for one in own_scores(said)]
         result = {
             "task": {"type": TASK},
             "dataset": {"type": data_set, "name": data_set, "split": "test"},
@@ -134,16 +143,45 @@ def metadata(said: Description) -> str:
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
-def rows(scores: Mapping[str, Score]) -> Iterator[ScoreRow]:
-    """Yield scores in words, in the order of their table."""
+def of_networks(said: Description, scores: Mapping[str, Score]) -> Iterator[Titled]:
+    """Yield scores of networks as they were trained, in the order of their table."""
     for key, row in SCORES.items():
         if key in scores:
-            one, digits = scores[key], row.decimals - 1 if row.percent else row.decimals
-            value, low, high = (
-                "" if each is None else percent(each, digits) if row.percent else f"{each:.{digits}f}"
-                for each in (one.value, one.low, one.high)
-            )
-            yield ScoreRow(row.title, value, f"{low} to {high}" if low else "none")
+            before = ", before calibration" if said.calibration and key in AFTER else ""
+            yield Titled(key, f"{row.title}{before}", scores[key])
+
+
+def own_scores(said: Description) -> Iterator[Titled]:
+    """Yield the bundle's scores: behind those of the network's own probabilities, those of the calibrated ones."""
+    tested = said.on_test if said.on_test and said.calibration else {}
+    for one in of_networks(said, said.scores):
+        yield one
+        # Earlier versions did not have all of them.
+        if (value := tested.get(AFTER.get(one.key, ""))) is not None:
+            score = Score(value=value, low=None, high=None, images=one.score.images)
+            yield Titled(one.key, f"{SCORES[one.key].title}, after calibration", score)
+
+
+def rows(scores: Iterable[Titled]) -> Iterator[ScoreRow]:
+    """Yield scores in words."""
+    for key, title, one in scores:
+        row = SCORES[key]
+        digits = row.decimals - 1 if row.percent else row.decimals
+        value, low, high = (
+            "" if each is None else percent(each, digits) if row.percent else f"{each:.{digits}f}"
+            for each in (one.value, one.low, one.high)
+        )
+        yield ScoreRow(title, value, f"{low} to {high}" if low else "none")
+
+
+def explained(names: Collection[str]) -> str:
+    """Return what scores are, in a sentence."""
+    said = [
+        f"{row.title}: {row.description}{' (lower is better)' if row.lower_is_better else ''}"
+        for name, row in SCORES.items()
+        if name in names
+    ]
+    return f"What they are: {'; '.join(said)}."
 
 
 def resize(prepared: Preprocessing) -> str:
@@ -166,9 +204,10 @@ def crop(prepared: Preprocessing) -> str:
 def of_experiment(said: Description) -> str:
     """Return in words whose scores those of the experiment are."""
     count = len(said.origin.repeats)
-    each = f"{count} repeats, each with a network of its own" if count > 1 else "only repeat, with a network of its own"
+    each = f"{count} repeats, each with a network of its own" if count > 1 else "one repeat, with a network of its own"
     fewer = ", trained on fewer images than this one" if said.kind == "final" else ""
-    return f"The experiment had {each}{fewer}; {'the means' if count > 1 else 'the scores'} of their test images:"
+    scores = "the mean scores on their test images" if count > 1 else "the scores on its test images"
+    return f"The experiment had {each}{fewer}; {scores}:"
 
 
 def made_from(said: Description) -> Iterator[tuple[str, str]]:
@@ -193,6 +232,15 @@ def license_text(said: Description) -> str:
     license = said.origin.weights_license
     stated = f"The pre-trained weights are under {license}." if license else "Their publisher states no license."
     return f"{stated} {USES[commercial_use(license)]} Images have terms of their own."
+
+
+def listed(name: str) -> str:
+    r"""Return a class's name as an item of a list, in which a number or a dash at its front begins no other list.
+
+    >>> print(listed("1. a"), listed("- b"), listed("c 1."))
+    1\. a \- b c 1.
+    """
+    return re.sub(r"^(\d*)([-+.)])", r"\1\\\2", escaped(name))
 
 
 def escaped(word: str) -> str:

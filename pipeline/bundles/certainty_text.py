@@ -29,8 +29,8 @@ def _none(said: Description) -> Iterator[str]:
     else:
         reason = "no images were held out for it"
     yield (
-        f"**{NOT_CALIBRATED}:** {reason}, so the probabilities are the network's own, and no set of classes promises "
-        "to hold the right one."
+        f"**{NOT_CALIBRATED}:** {reason}, so the probabilities are the network's own, and there are no sets of classes "
+        "that hold the right one with a known probability."
     )
 
 
@@ -45,8 +45,8 @@ def _calibration(said: Description) -> Iterator[str]:
     if tested:
         before, after = (percent(tested[f"calibration_error{when}"]) for when in ("", "_after"))
         line += (
-            f" On the {tested['images']} test images, which fit nothing, the calibration error was {before} before and "
-            f"is {after} after."
+            f" On the {tested['images']} test images, on which nothing was fitted, the calibration error was {before} "
+            f"before and is {after} after."
         )
         # Earlier versions did not have it.
         if (chance := tested.get("calibration_error_by_chance")) is not None:
@@ -79,8 +79,8 @@ def _set(threshold: dict[str, Any], found: dict[str, Any] | None, tested: dict[s
 
 def _strange(outliers: dict[str, Any], calibration: dict[str, Any] | None) -> str:
     line = (
-        "An image is called strange if its features are farther from those of every training image, or its scores are "
-        "lower together, than those of "
+        "An image is called strange if its features are farther from those of every training image, or the network's "
+        "scores of all classes, taken together, are lower, than those of "
     )
     calibrating = outliers["from_images"] == "calibration"
     # A bundle of an older version does not say how many its limits are worth.

@@ -10,8 +10,10 @@ SHARES = (0.2, 0.3, 0.4, 0.5)
 
 
 def counted(images: int, worth: float | None) -> str:
-    """Return how many images there are; of groups, as how many independent images they count."""
-    return f"{images} images" + ("" if worth is None or worth >= images else f" in groups, worth {int(worth)},")
+    """Return how many images there are, and as how many independent ones they count where these are fewer."""
+    if worth is None or worth >= images:
+        return f"{images} images"
+    return f"{images} images that count as {int(worth)} (near duplicates and groups count once)"
 
 
 def too_few(said: Description) -> str:

@@ -26,6 +26,7 @@ from pipeline.datasets.collect import sets as collected
 from pipeline.preview import overriding
 from pipeline.preview.frozen_backbones import Asked
 from pipeline.preview.overriding import read, say_remarks
+from pipeline.reporting import text_tables
 from pipeline.reporting.tables import duration
 from pipeline.running import cell_runs, edits, trials
 
@@ -113,7 +114,8 @@ def command(
     listed = [one for one in listed if one.name in price.by_name]
     say(price.lines(rounds, SEEDS))
     if only_price:
-        say([ranked.next_step] if ranked.next_step else [])
+        whole = duration(ranked.seconds + price.total(rounds, SEEDS))
+        say([f"in all about {whole}; nothing was trained, as --price stops here", *filter(None, [ranked.next_step])])
         return
     say([*finished.lines(listed, rounds, ranked.words), *prepared.lines])
     with cell_runs.alone("advise", kind="advise"):
@@ -146,10 +148,10 @@ def check_writable() -> None:
 
 def _print(answer: Answer, *, seconds: float) -> None:
     """Print the answer, its command and what else is worth a line."""
-    click.echo(words.sentence(answer))
+    click.echo(text_tables.wrapped(words.sentence(answer)))
     click.echo(f"  {answer.command}")
     if alternative := words.alternative(answer):
-        click.echo(f"{alternative}\n  {answer.best_command}")
+        click.echo(f"{text_tables.wrapped(alternative)}\n  {answer.best_command}")
     said = (
         tested_words.probe(answer),
         costs.sentence(answer.advice.compared.machines),
@@ -157,7 +159,7 @@ def _print(answer: Answer, *, seconds: float) -> None:
         answer.next_step,
     )
     for line in filter(None, said):
-        click.echo(line)
+        click.echo(text_tables.wrapped(line))
     click.echo(f"see {FOLDER / 'index.html'}; it took {duration(seconds)}")
 
 

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import click
-
 from pipeline.advice import candidates, costs, halving, recommendation
 from pipeline.advice.answer import Answer, Trial
 from pipeline.advice.candidates import Candidate
@@ -14,7 +12,7 @@ from pipeline.commands.ranking import Ranking
 from pipeline.core import shell
 from pipeline.core.overrides import overridden_key, override
 from pipeline.preview.overriding import read
-from pipeline.running import edits, opened, trials
+from pipeline.running import cell_runs, edits, opened, trials
 from pipeline.studies.results import Result
 
 # Seeds of the last comparison, on the one test part.
@@ -25,8 +23,7 @@ Run = Callable[[trials.Settings, Sequence[str]], Mapping[str, Result]]
 
 def say(lines: Sequence[str]) -> None:
     """Print what is going to be paid, apart from what the command is asked for."""
-    for line in lines:
-        click.echo(f"advise: {line}", err=True)
+    cell_runs.say("advise", lines)
 
 
 def answer(

@@ -16,7 +16,7 @@ from pipeline.preview.frozen_backbones import OPTION, Asked, at_this_machine, ch
 from pipeline.preview.overriding import read, say_remarks
 from pipeline.preview.training_part import TrainingPart, training_part
 from pipeline.reporting.tables import Table, three_figures
-from pipeline.reporting.text_tables import aligned
+from pipeline.reporting.text_tables import fitted, wrapped
 
 
 @click.command()
@@ -102,11 +102,13 @@ def as_text(results: Sequence[Result], part: TrainingPart) -> str:
     lines = [
         f"{part.title}: {len(part.rows):,} training images of repeat {part.repeat}, {len(part.classes):,} classes",
         "",
-        *aligned(Table(header, rows, numbers_from=2)),
+        fitted(Table(header, rows, numbers_from=2)),
         "",
-        f"Accuracy in percent with its 95 % interval, by nested cross-validation inside the training part ({parts} "
-        "parts); no test image was used.",
-        *_kept(results),
+        wrapped(
+            f"Accuracy in percent with its 95 % interval, by nested cross-validation inside the training part ({parts} "
+            "parts); no test image was used."
+        ),
+        *map(wrapped, _kept(results)),
     ]
     return "\n".join(lines)
 

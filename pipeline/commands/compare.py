@@ -17,7 +17,7 @@ from pipeline.evaluation.scores import SCORES
 from pipeline.experiments.reading import read
 from pipeline.reporting import confidence_intervals, tables
 from pipeline.reporting.tables import Table
-from pipeline.reporting.text_tables import aligned
+from pipeline.reporting.text_tables import fitted, wrapped
 
 
 @click.command(name="compare")
@@ -73,11 +73,11 @@ def _plain(value: Any) -> Any:
 
 def as_text(result: Comparison) -> str:
     """Return the comparison as text: the experiments, each pair, and the settings that differ."""
-    summary, *paired = ("\n".join(aligned(table)) for table in (experiments(result), *pair_tables(result)))
-    readings = "\n".join(filter(None, map(pairs.reading, result.pairs)))
-    differing = "\n".join(aligned(settings(result))) if result.pairs else ""
-    trained_on = machines.sentence(result.machines, "experiment")
-    return "\n\n".join(filter(None, [summary, result.over, *paired, readings, trained_on, differing]))
+    summary, *paired = map(fitted, (experiments(result), *pair_tables(result)))
+    readings = "\n".join(wrapped(line) for line in map(pairs.reading, result.pairs) if line)
+    differing = fitted(settings(result)) if result.pairs else ""
+    trained_on = wrapped(machines.sentence(result.machines, "experiment"))
+    return "\n\n".join(filter(None, [summary, wrapped(result.over), *paired, readings, trained_on, differing]))
 
 
 def experiments(result: Comparison) -> Table:
@@ -106,16 +106,16 @@ def pair_tables(result: Comparison) -> Iterator[Table]:
         return
     header = (
         "pair",
+        "verdict",
         f"difference{_points(result.metric)}",
         "95 % interval",
         "p",
         "p (Holm)",
         f"smallest detectable{_points(result.metric)}",
         *_price(result.metric),
-        "",
     )
     rows = [_pair(pair, result.metric) for pair in result.pairs]
-    yield Table(header, rows, numbers_from=1)
+    yield Table(header, rows, numbers_from=2)
     if result.metric == ACCURACY:
         tested = [(pair, repeat, one) for pair in result.pairs for repeat, one in pair.mcnemar.items()]
         counts = [
@@ -140,7 +140,7 @@ def _pair(pair: Pair, metric: str) -> tuple[str, ...]:
     smallest = confidence_intervals.smallest_detectable(pair, SCORES[metric].shown)
     ends = _ends(pair.interval(), metric) if pair.test else _over_units(pair)
     needed = [confidence_intervals.repeats_needed(pair)] if _price(metric) else []
-    return (_title(pair), SCORES[metric].shown(pair.difference), ends, *probabilities, smallest, *needed, pair.verdict)
+    return (_title(pair), pair.verdict, SCORES[metric].shown(pair.difference), ends, *probabilities, smallest, *needed)
 
 
 def _price(metric: str) -> list[str]:

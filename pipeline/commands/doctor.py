@@ -24,6 +24,7 @@ from pipeline.preview import overriding, refusals
 from pipeline.preview.images import Seen, look
 from pipeline.preview.overriding import read_images, say_remarks
 from pipeline.recovery import mending
+from pipeline.reporting.text_tables import wrapped
 from pipeline.running import cell_clones, lost_outputs
 
 SHOWN_FILES = 5
@@ -194,8 +195,9 @@ def as_text(report: Mapping[str, Any]) -> str:
         lines.append(f"  sizes: {small} to {large} pixels")
         lines.append(f"  modes: {', '.join(f'{mode} {count:,}' for mode, count in report['modes'].items())}")
     lines += [f"  groups: {report['groups']}"] if report["groups"] else []
-    lines += [f"  note: {line}" for line in report["notes"]]
-    lines += ["", *_bars(report["classes"]), "", f"copies: {report['copies']}", *_finding_lines(report["findings"])]
+    lines += [wrapped(f"note: {line}", indent="  ") for line in report["notes"]]
+    lines += ["", *_bars(report["classes"]), "", wrapped(f"copies: {report['copies']}")]
+    lines += _finding_lines(report["findings"])
     return "\n".join(lines)
 
 
@@ -213,7 +215,8 @@ def _finding_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = []
     for finding in findings:
         verdict = "a run stops at this: " if finding["stops"] else ""
-        lines += ["", f"{finding['what']} ({finding['count']:,})", f"  what to do: {verdict}{finding['advice']}"]
+        lines += ["", f"{finding['what']} ({finding['count']:,})"]
+        lines.append(wrapped(f"what to do: {verdict}{finding['advice']}", indent="  "))
         lines += [f"  {file}" for file in finding["files"][:SHOWN_FILES]]
         if (more := len(finding["files"]) - SHOWN_FILES) > 0:
             lines.append(f"  and {more:,} more: --json lists all")

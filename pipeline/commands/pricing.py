@@ -9,7 +9,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-import click
 import torch
 from tqdm import tqdm
 
@@ -26,7 +25,7 @@ from pipeline.core.errors import InputError
 from pipeline.networks.build import build
 from pipeline.preview import at_hand
 from pipeline.reporting import tables
-from pipeline.running import trials
+from pipeline.running import cell_runs, trials
 from pipeline.running.cells import Cell
 
 # How many starts of a program that imports torch a training and a cell take besides: dividing, testing, the probe and
@@ -95,6 +94,11 @@ class Price(NamedTuple):
             f"about {tables.duration(first.last(seeds, rounds[-1].repeats))}",
         ]
 
+    def total(self, rounds: Sequence[Round], seeds: int) -> float:
+        """Return the seconds of the rounds, the last comparison and the learning curve together."""
+        first = self.of([*self.by_name][: rounds[0].candidates])
+        return halving.price(first.seconds, rounds) + first.last(seeds, rounds[-1].repeats)
+
 
 def last_trainings(seeds: int, tried: int) -> int:
     """Return how many trainings the last comparison and the learning curve take.
@@ -133,7 +137,7 @@ def price(
     if not known.by_name:
         raise InputError(refused[0])
     for line in refused:
-        click.echo(f"advise: left out: {line}", err=True)
+        cell_runs.say("advise", [f"left out: {line}"])
     return known._replace(possible=len(possible) - len(refused))
 
 
@@ -199,7 +203,7 @@ def _possible(settings: trials.Settings, words: Sequence[str]) -> list[Cell]:
         if not planned:
             raise InputError(refused[0]) from None
         for line in refused:
-            click.echo(f"advise: left out: {line}", err=True)
+            cell_runs.say("advise", [f"left out: {line}"])
         return list(planned.values())
 
 

@@ -16,12 +16,12 @@ from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect import listing
 from pipeline.evaluation.compare import comparison, pairs
-from pipeline.evaluation.compare.experiments import Comparison, Pair
+from pipeline.evaluation.compare.experiments import ACCURACY, Comparison, Pair
 from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import confidence_intervals
 from pipeline.reporting.signs import DASH
 from pipeline.reporting.tables import Table
-from pipeline.reporting.text_tables import aligned
+from pipeline.reporting.text_tables import fitted, wrapped
 
 if TYPE_CHECKING:
     from pipeline.assembly.new_photographs import Scored
@@ -61,7 +61,7 @@ def command(bundles: tuple[Path, ...], folder: Path, device: str, as_json: bool)
             scored.append(new_photographs.score(str(place), loaded, labeled, progress.update))
     compared = comparison.compare([one.experiment for one in scored])
     for line in [*left_out, *remarks(scored)]:
-        click.echo(f"score: {line}", err=True)
+        click.echo(wrapped(f"score: {line}", err=True), err=True)
     if as_json:
         click.echo(json.dumps(as_data(scored, compared), indent=2, ensure_ascii=False))
     else:
@@ -126,20 +126,22 @@ def _pair_data(pair: Pair) -> dict[str, Any]:
 def as_text(scored: "Sequence[Scored]", compared: Comparison) -> str:
     """Return them as text: a row a bundle, the classes of each, and each pair."""
     names = [name for name in SCORES if all(name in one.scores for one in scored)]
-    header = ("bundle", "photographs", "95 % interval", *(f"{SCORES[name].title}{SCORES[name].unit}" for name in names))
+    accuracy, *others = [f"{SCORES[name].title}{SCORES[name].unit}" for name in names]
+    header = ("bundle", "photographs", accuracy, "its 95 % interval", *others)
     rows = [
         (
             one.experiment.name,
             f"{one.scores['test_images']:,}",
+            _shown(one.scores[ACCURACY], ACCURACY),
             confidence_intervals.percents(summary.interval),
-            *(_shown(one.scores[name], name) for name in names),
+            *(_shown(one.scores[name], name) for name in names if name != ACCURACY),
         )
         for one, summary in zip(scored, compared.summaries, strict=True)
     ]
     tables = [Table(header, rows, numbers_from=1), *map(_classes, scored)]
     tables += [_pairs(compared.pairs)] if compared.pairs else []
-    readings = list(filter(None, map(pairs.reading, compared.pairs)))
-    return "\n\n".join(["\n".join(aligned(table)) for table in tables] + readings)
+    readings = [wrapped(line) for line in map(pairs.reading, compared.pairs) if line]
+    return "\n\n".join([*map(fitted, tables), *readings])
 
 
 def _shown(value: Any, name: str) -> str:
@@ -161,18 +163,18 @@ def _classes(one: "Scored") -> Table:
         (
             name,
             f"{values['support']:,}",
-            percents.number(values["recall"]) if values["support"] else DASH,
             percents.number(values["precision"]) if predicted[name] else DASH,
+            percents.number(values["recall"]) if values["support"] else DASH,
         )
         for name, values in classes.items()
     ]
-    header = (f"class, by {one.experiment.name}", "photographs", "recall (%)", "precision (%)")
+    header = (f"class, by {one.experiment.name}", "photographs", "precision (%)", "recall (%)")
     return Table(header, rows, numbers_from=1)
 
 
 def _pairs(compared: Sequence[Pair]) -> Table:
     only = ("only the first right", "only the second")
-    header = ("pair", "difference (points)", "95 % interval", "p", "p (Holm)", *only, "")
+    header = ("pair", "verdict", "difference (points)", "95 % interval", "p", "p (Holm)", *only)
     rows = []
     for pair in compared:
         [tested] = pair.mcnemar.values()
@@ -180,12 +182,12 @@ def _pairs(compared: Sequence[Pair]) -> Table:
         rows.append(
             (
                 f"{pair.a} - {pair.b}",
+                pair.verdict,
                 f"{100 * pair.difference:+z.1f}",
                 f"{100 * ends.low:z.1f} to {100 * ends.high:z.1f}" if ends else DASH,
                 *confidence_intervals.p_values(pair),
                 f"{tested.only_a:,}",
                 f"{tested.only_b:,}",
-                pair.verdict,
             )
         )
-    return Table(header, rows, numbers_from=1)
+    return Table(header, rows, numbers_from=2)

@@ -13,6 +13,7 @@ from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.shortening import cut
 from pipeline.preview import overriding
+from pipeline.reporting import text_tables
 from pipeline.running import cell_runs, cells, sharing
 from pipeline.running.cells import Cell
 from pipeline.running.remotes import named_remotes
@@ -65,17 +66,18 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     elsewhere = _in_the_remotes() - set(there)
     left = [cell for cell in planned if cell.key not in there and cell.key not in elsewhere]
     to_run, states = {cell.name for cell in left}, unfinished_cells.states(named.name, planned, left)
-    click.echo(f"{named.study.title}\n")
+    click.echo(f"{text_tables.wrapped(named.study.title)}\n")
     if shared := cells.set_for_all(planned):
-        click.echo(f"{shared}\n")
+        click.echo(f"{text_tables.wrapped(shared)}\n")
     width = max(len(cell.name) for cell in planned)
     for cell in planned:
         phase, reason = states.get(cell.name, ("to run" if cell.name in to_run else "finished", ""))
-        click.echo(f"  {cell.name:<{width}}  {phase:<8}  {cell.key}  {shell.join(cell.overrides)}")
+        line = f"{cell.name:<{width}}  {phase:<8}  {cell.key}  {shell.join(cell.overrides)}"
+        click.echo(text_tables.wrapped(line, indent="  "))
         if cell.key in elsewhere:
             reason = "in the remotes; `study report` downloads it"
         if reason:
-            click.echo(f"  {'':<{width}}  {reason}")
+            click.echo(text_tables.wrapped(reason, indent=" " * (width + 4)))
     counts = Counter(state.phase for state in states.values())
     of_these = ", ".join(f"{count} {phase}" for phase, count in counts.items())
     click.echo(f"\n  {_size(planned)}; to run: {_size(left)}" + (f"; of these {of_these}" if of_these else ""))
@@ -207,5 +209,5 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     with paths.written_whole(folder) as target:
         gathering.write(target, content)
     for line in content["answer"]:
-        click.echo(line)
+        click.echo(text_tables.wrapped(line))
     click.echo(f"see {folder / 'index.html'}")

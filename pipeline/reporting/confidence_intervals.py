@@ -201,7 +201,12 @@ def repeats_needed(pair: Pair) -> str:
 
 
 def smallest_detectable(pair: Pair, form: Callable[[float], str]) -> str:
-    """Return the smallest detectable difference; "none" where none is, however large, a dash for equal repeats."""
-    if pair.untested:
+    """Return the smallest detectable difference, in words where none is, however large.
+
+    A dash where the present repeats do not tell: equal ones, or a single one of a score other than accuracy.
+    """
+    if pair.untested or not (pair.test or pair.mcnemar):
         return DASH
-    return "none" if pair.smallest is None else form(pair.smallest)
+    if pair.smallest is None:
+        return f"no difference: too few {'repeats' if pair.test else 'images'}"
+    return form(pair.smallest)

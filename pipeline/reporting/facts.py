@@ -6,9 +6,11 @@ from typing import Any
 from pipeline.core import imagenet
 from pipeline.core.choices import NONE
 from pipeline.core.interpolation import BILINEAR
+from pipeline.core.naming import AUTO, LONGEST, Naming
 from pipeline.core.recipe import TrainingSettings
 from pipeline.core.records import Record
 from pipeline.core.sections import Data
+from pipeline.core.shortening import cut, value_text
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.strategies import is_scratch
 from pipeline.reporting import aggregate, curves, tables, wording
@@ -41,7 +43,7 @@ def experiment(material: Material) -> list[tuple[str, str]]:
     recipe, network, count = record.recipe, record.recipe.network, sum(material.class_images.values())
     return [
         ("Recipe", f"{record.recipe_name} ({material.cite})"),
-        *([("Changes to the recipe", changed)] if (changed := material.repeats[0].runtime.naming.text()) else []),
+        *([("Changes to the recipe", changed)] if (changed := _changes(material.repeats[0].runtime.naming)) else []),
         ("Strategy", wording.strategy(network)),
         ("Backbone", network.backbone),
         *_normalization(recipe.data),
@@ -52,6 +54,12 @@ def experiment(material: Material) -> list[tuple[str, str]]:
         ("Regularizer", wording.regularizer(recipe.regularizer.method, recipe.options["regularizer"])),
         ("Data", f"{material.dataset['title']}: {count:,} images, {len(material.class_images):,} classes"),
     ]
+
+
+def _changes(naming: Naming) -> str:
+    """Return the changes with their whole keys, as after -S, in a line, cut where there are very many."""
+    values = {key: value for key, value in naming.changes.items() if value != AUTO}
+    return cut(" ".join(f"{key}={value_text(value)}" for key, value in values.items()), LONGEST)
 
 
 def _normalization(images: Data) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.holding import held
 from pipeline.core.recipe import Recipe
+from pipeline.reporting import text_tables
 from pipeline.running import cell_clones, cells, driving, sharing
 from pipeline.running.cells import Cell
 from pipeline.running.driving import Ended
@@ -204,7 +205,7 @@ def _advance(bar: "tqdm[Any]", count: int) -> None:
 def say(kind: str, lines: Sequence[str]) -> None:
     """Print lines apart from what a command is asked for."""
     for line in lines:
-        click.echo(f"{kind}: {line}", err=True)
+        click.echo(text_tables.wrapped(f"{kind}: {line}", err=True), err=True)
 
 
 @contextmanager

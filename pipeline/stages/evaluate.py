@@ -14,6 +14,7 @@ from pipeline.bank import probing
 from pipeline.core import digests, paths, unedited
 from pipeline.core.errors import one_line_errors
 from pipeline.core.files import repeat_argument, write_json, write_table
+from pipeline.core.percents import percent
 from pipeline.core.recipe import Recipe
 from pipeline.core.scores_record import Scores
 from pipeline.datasets.prepared import groups
@@ -53,7 +54,7 @@ def main(arguments: list[str]) -> None:
         write_json(target / paths.PROBE, standing(data, rows, probe))
         digests.seal(target)
     resumption.remove_trained(repeat)
-    print(f"evaluate: repeat {repeat}: {scored.accuracy:.2%} of {len(rows)} test images are right")
+    print(f"evaluate: repeat {repeat}: {percent(scored.accuracy)} of {len(rows)} test images are right")
 
 
 def as_shown(data: Packed, rows: list[int], *, repeat: int, device: torch.device) -> Images:

@@ -15,6 +15,7 @@ from pipeline.studies.results import Result
 MISSING = "missing"
 CELL = "cell"
 SIZE = "image size"
+ACCURACY = "accuracy (%)"
 SECONDS = "training (s)"
 # The frozen probe's accuracy, and a cell's gain over it.
 BESIDE_PROBE = ("frozen probe (%)", "gain over the probe (points)")
@@ -36,7 +37,7 @@ OURS = (
     "in_all",
 )
 # Columns of ours that every study has.
-ALWAYS = ("accuracy (%)", "n", "95 % interval", SECONDS, "trainable")
+ALWAYS = (ACCURACY, "n", "95 % interval", SECONDS, "trainable")
 # Columns of ours that are shown only with a printed one.
 BESIDE = {
     "frozen": "frozen, printed",
@@ -68,7 +69,7 @@ def _row(one: Result) -> dict[str, str]:
     return {
         CELL: one.cell,
         SIZE: ours["size"],
-        "accuracy (%)": ours["accuracy"],
+        ACCURACY: ours["accuracy"],
         "n": ours["n"],
         "95 % interval": ours["interval"],
         BESIDE_PROBE[0]: ours["probe"],
@@ -114,6 +115,8 @@ def _standing(one: Result) -> tuple[str, str]:
         return DASH, DASH
     interval = _interval(confidence_intervals.of_difference(beside.pair.interval()))
     spans = "" if interval == DASH else f" ({interval})"
+    if beside.pair.untested:
+        spans = " (the same in every repeat)"
     return f"{100 * beside.probe:.2f}", f"{100 * beside.pair.difference:+z.2f}{spans}"
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import written_results
 from scipy import stats
 
 from pipeline.advice import answer as words
-from pipeline.advice import curve_words, plain, separating
+from pipeline.advice import curve_words, plain, separating, tested_words
 from pipeline.advice.answer import Answer, Trial
 from pipeline.advice.learning_curve import Gain, Point
 from pipeline.advice.recommendation import recommend
@@ -98,10 +99,48 @@ def test_what_is_told_apart_needs_no_more_images() -> None:
     assert images_to_separate(a, b, pair_of(a, b), images=300, pairs=1) is None
 
 
+def on_test(mean: float = 0.9, interval: Interval | None = None) -> Any:
+    """A test of 12 images, 4 of each of three classes."""
+    scores = written_results.scores_of(((4, 0, 0), (4, 0, 0), (0, 0, 4)), ("a", "b", "c"))
+    return SimpleNamespace(
+        summary=lambda: SimpleNamespace(mean=mean, interval=interval), repeats=[SimpleNamespace(scores=scores)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("mean", "interval", "brackets", "better"),
+    [
+        (0.37, Interval(0.3, 0.45), "95 % interval 30.0 to 45.0; always the most frequent class: 33.3 %", False),
+        (0.47, Interval(0.4, 0.55), "95 % interval 40.0 to 55.0; always the most frequent class: 33.3 %", True),
+        (0.2, Interval(0.1, 0.3), "95 % interval 10.0 to 30.0; always the most frequent class: 33.3 %", False),
+        (0.3, None, "always the most frequent class: 33.3 %", False),
+        (0.9, None, "always the most frequent class: 33.3 %", True),
+    ],
+)
+def test_an_accuracy_stands_beside_that_of_the_most_frequent_class(
+    mean: float, interval: Interval | None, brackets: str, better: bool
+) -> None:
+    said = words.sentence(answer(experiment("a", range(90)))._replace(tested=on_test(mean, interval)))
+    assert said.startswith(f"Use a: expect {100 * mean:.1f} % of new images to be right ({brackets}). ")
+    doubt = ". The test does not show that it is better than always naming the most frequent class. It is"
+    assert (doubt in said) != better
+
+
+def test_the_difference_from_the_inner_divisions_is_that_of_the_printed_numbers() -> None:
+    """By 18.52 points, as 55.56 and 37.04 % are printed as 55.6 and 37.0."""
+    one = experiment("a", range(56))
+    both = answer(one)._replace(tested=on_test(0.3704))
+    inner = both.advice.compared.summaries[0]._replace(mean=0.5556)
+    compared_at = both.advice.compared._replace(summaries=[inner])
+    said = tested_words.optimism(both._replace(advice=both.advice._replace(compared=compared_at)))
+    assert "where it had 55.6 %; on the test part it has 37.0 %, a difference of -18.6 points." in said
+
+
 def why(*candidates: Experiment) -> str:
     """Why one of these is recommended, the first of which is the cheapest."""
-    tested: Any = SimpleNamespace(summary=lambda: SimpleNamespace(mean=0.9, interval=None))
-    return words.sentence(answer(*candidates)._replace(tested=tested)).partition(". It is ")[2].partition(". With")[0]
+    return (
+        words.sentence(answer(*candidates)._replace(tested=on_test())).partition(". It is ")[2].partition(". With")[0]
+    )
 
 
 def test_one_within_a_standard_error_is_not_counted_again_among_the_ties() -> None:
@@ -135,9 +174,8 @@ def test_what_was_dropped_after_too_few_repeats_is_no_tie_of_the_best() -> None:
 
 def test_a_number_is_said_to_be_a_strategy() -> None:
     two, best = experiment("2", range(1, 90)), experiment("3b", range(90))
-    tested: Any = SimpleNamespace(summary=lambda: SimpleNamespace(mean=0.9, interval=None))
-    both = answer(two, best)._replace(tested=tested)
-    assert words.sentence(both).startswith("Use strategy 2: expect 90.0 % of new images to be right. ")
+    both = answer(two, best)._replace(tested=on_test())
+    assert words.sentence(both).startswith("Use strategy 2: expect 90.0 % of new images to be right (")
     assert words.sentence(both).endswith("With strategy 2, the head trains.")
     assert words.alternative(both).startswith("Where its cost does not matter, strategy 3b is the better bet")
     assert separating.lines(both)[0].startswith("strategy 3b and strategy 2: 1.0 points apart")
@@ -182,7 +220,7 @@ def test_a_dropped_candidate_is_compared_on_the_repeats_of_both(first: int, poin
     tested: Any = SimpleNamespace(
         summary=both.advice.compared.summaries.__iter__().__next__,
         standing=lambda: None,
-        repeats=[SimpleNamespace(record=record)],
+        repeats=[SimpleNamespace(record=record, scores=written_results.scores_of())],
     )
     assert plain.as_data(both._replace(tested=tested))["inner"]["dropped"]["below_best"] == pytest.approx(points / 100)
     said = words.tests(both).partition(" p is")[0]
@@ -222,6 +260,15 @@ def test_more_images_that_did_not_help_are_explained_by_no_falling_error(mean: f
     said = curve_words.sentence(answer(experiment("a", range(90)), gain=gain))
     assert said.endswith(end)
     assert ("goes on to fall" in said) == (mean > 0)
+
+
+def test_a_network_of_more_images_than_its_curve_has_is_said_to_be_one() -> None:
+    points = {1: [Point(16, 0.5, 90, 0.5), Point(33, 0.6, 90, 1.0)]}
+    both = answer(experiment("a", range(90)), gain=Gain(100, 48, 0.1, None))._replace(points=points)
+    assert (
+        "to this network of 48 training images (the inner divisions, on which the curve was measured, train on 33 at "
+        "most), if the error"
+    ) in curve_words.sentence(both)
 
 
 def test_a_curve_without_an_error_is_not_said_to_be_one_that_images_did_not_help() -> None:

@@ -158,7 +158,10 @@ def test_images_in_groups_are_too_few_as_they_are_worth_fewer() -> None:
     [_, few] = CALIBRATED.calibration["thresholds"] if CALIBRATED.calibration else []
     thresholds = ({**few, "images": 300, "worth": 5.9}, {**few, "images": 30, "worth": 30.0})
     text = card.text(replace(CALIBRATED, calibration={**(CALIBRATED.calibration or {}), "thresholds": thresholds}))
-    assert "300 images in groups, worth 5, are too few to promise 95 %: that set holds every class." in text
+    assert (
+        "300 images that count as 5 (near duplicates and groups count once) are too few to promise 95 %: that set "
+        "holds every class." in text
+    )
     assert "30 images are too few to promise 95 %" in text
     # As an older version wrote it.
     del few["worth"]
@@ -209,3 +212,43 @@ def test_figures_stand_below_what_they_show_with_their_numbers_in_words() -> Non
     assert after.startswith("## Limits\n")
     assert before + after == card.text(CALIBRATED)
     assert ModelCard(text, ignore_metadata_errors=False).data.pipeline_tag == "image-classification"
+
+
+def test_scores_of_probabilities_are_said_before_and_after_calibration_in_the_table_and_in_the_metadata() -> None:
+    scores = CALIBRATED.scores | {"calibration_error": Score(value=0.08, low=None, high=None, images=27)}
+    text = card.text(replace(CALIBRATED, scores=scores, experiment_scores=scores))
+    for row in ("NLL, {} calibration | {} |", "calibration error, {} calibration | {} |"):
+        before, after = ("0.500", "0.438") if "NLL" in row else ("8.0 %", "4.0 %")
+        own, experiment = text.split("The experiment had")
+        assert row.format("before", before) in own
+        assert row.format("after", after) in own
+        assert row.format("before", before) in experiment
+        assert row.format("after", after) not in experiment
+    named = {one.metric_name: one.metric_value for one in ModelCard(text).data.eval_results}
+    assert named == {
+        "accuracy": 0.875,
+        "NLL, before calibration": 0.5,
+        "NLL, after calibration": 0.4375,
+        "calibration error, before calibration": 0.08,
+        "calibration error, after calibration": 0.04,
+    }
+    # An older version did not compute it.
+    older = {name: value for name, value in (CALIBRATED.on_test or {}).items() if name != "nll_after"}
+    assert "NLL, after" not in card.text(replace(CALIBRATED, on_test=older))
+
+
+def test_intervals_say_what_they_are_over_and_scores_what_they_are() -> None:
+    text = card.text(REPEAT)
+    assert "| score | value | 95 % interval, over photographs |" in text
+    assert "each with a network of its own; the mean scores on their test images:" in text
+    assert "| score | mean | 95 % interval, over repeats |" in text
+    assert "\n\nWhat they are: accuracy: images whose class has the largest logit; NLL: mean negative" in text
+    assert "(lower is better).\n\n## How sure" in text
+    single = card.text(replace(FINAL, origin=replace(ORIGIN, repeats=(1,))))
+    assert "The experiment had one repeat, with a network of its own, trained on fewer images than this one" in single
+    assert "| score | value | 95 % interval, over photographs |" in single
+
+
+def test_classes_are_a_list_whatever_their_names_begin_with() -> None:
+    text = card.text(replace(REPEAT, classes=("cat, small", "1. dog", "- owl")))
+    assert "## Classes\n\n- cat, small\n- 1\\. dog\n- \\- owl\n\n## Scores" in text

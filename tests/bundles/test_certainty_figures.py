@@ -34,7 +34,7 @@ def test_words_have_the_numbers_before_and_after(tmp_path: Path, monkeypatch: py
     assert "Calibration error before: 32.5 %; what counts most: 5 predictions of 95.0 % mean" in reliability.alt
     after = "Calibration error after temperature scaling: 30.5 %; what counts most: 5 predictions of 60.4 % mean"
     assert after in reliability.alt
-    assert "of the 10 test images, which fit nothing" in reliability.caption
+    assert "of the 10 test images, on which nothing was fitted" in reliability.caption
     assert "A point is at the mean confidence of its bin" in reliability.caption
     assert "a bin of few predictions is mostly chance" in reliability.caption
     assert "the temperature, 2, which was fitted on the 60 held-out images" in reliability.caption

@@ -44,7 +44,7 @@ def few(images, *, labeled, classes=2, worth=None, kind="repeat"):
         # Of groups each image is worth less.
         (
             few(40, labeled=200, worth=10.0),
-            "40 images in groups, worth 10, were held out",
+            "40 images that count as 10 (near duplicates and groups count once) were held out",
             "--final --calibration 0.5`",
         ),
         (

@@ -318,10 +318,12 @@ def test_a_recommended_frozen_probe_is_not_compared_with_another_one(monkeypatch
     header = tested_words.table(probed("3b")).header
     assert header[0] == "candidate"
     assert set(tables.BESIDE_PROBE) < set(header)
-    [row] = tested_words.table(probed("probe")).rows
+    row, always = tested_words.table(probed("probe")).rows
     left = tested_words.table(probed("probe")).header
     assert list(left) == [name for name in header if name not in tables.BESIDE_PROBE]
-    assert len(row) == len(left)
+    assert len(row) == len(always) == len(left)
+    assert always[:3] == ("always the most frequent class", "50.00", DASH)
+    assert plain.as_data(probed("probe"))["most_frequent_class"] == 0.5
     assert tested_words.probe(probed("probe")) == ""
 
 

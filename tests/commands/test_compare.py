@@ -111,7 +111,7 @@ def test_what_is_not_finite_is_null_in_json(two):
 def test_equal_answers_have_no_interval_of_width_0(two):
     write_answers(two / "other", "one")
     told = words(said("one", "other"))
-    assert "one - other 0.00 none – – – – no detectable difference" in told
+    assert "one - other no detectable difference 0.00 none – – – –" in told
     assert "0.00 to 0.00" not in told
 
 
@@ -201,3 +201,7 @@ def test_an_experiment_of_an_older_format_is_refused_by_its_name(two):
     message = rf"^other: {place}: has format 0, but this version reads format 4; `dvc repro` makes it again$"
     with pytest.raises(InputError, match=message):
         said("one", "other")
+
+
+def test_the_verdict_has_a_heading(two):
+    assert re.search(r"^pair +verdict +difference \(points\)", said("one", "other"), re.MULTILINE)

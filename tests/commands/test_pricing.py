@@ -36,6 +36,11 @@ def test_repeats_that_the_last_round_lacks_are_trained_for_the_curve(
     assert line.endswith(f"about {time}")
 
 
+def test_the_whole_price_is_that_of_the_rounds_and_of_all_that_follows() -> None:
+    assert PRICE.total([Round(3, 1)], 3) == 30 + 140
+    assert PRICE.total([Round(2, 3)], 3) == 60 + 120
+
+
 def planned(price: Price, limit: float, *, spent: float = 0.0) -> tuple[list[str], list[Round], list[str]]:
     """The candidates that a limit can pay, the rounds of the first of them, and what is said of the others."""
     said: list[str] = []
@@ -156,6 +161,13 @@ def test_a_page_that_could_not_be_written_is_refused_before_anything_is_measured
     done = CliRunner().invoke(advise.command, ["--trainings", "3"])
     line = f"metrics/advice: the page could not be written, as {place} is not writable for you; `ls -ld {place}` says"
     assert str(done.exception).startswith(line)
+
+
+@pytest.mark.usefixtures("stubbed")
+def test_a_price_has_a_total_and_says_that_nothing_was_trained() -> None:
+    done = CliRunner().invoke(advise.command, ["--trainings", "3", "--price"])
+    line = r"\nadvise: in all about 2\smin 50\ss; nothing was trained, as --price stops here\n$"
+    assert re.search(line, done.stderr), done.stderr
 
 
 @pytest.mark.usefixtures("stubbed")

@@ -1,6 +1,7 @@
 """What `orbweaver score` prints of bundles, made up here."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def test_bundles_with_the_same_answers_have_no_interval_as_in_compare():
 
 def test_a_recall_that_is_not_all_is_not_printed_as_all():
     text, _ = printed(scored("one", [1] * 3_999 + [0]))
-    assert " > 99.9 " in text
+    assert re.search(r"^a +4,000 +100\.0 +> 99\.9$", text, re.MULTILINE)
 
 
 def test_a_probability_of_0_has_a_loss_and_json_no_infinity():
@@ -75,4 +76,10 @@ def test_a_class_without_a_photograph_that_is_predicted_is_said_with_its_precisi
         "scikit-learn does"
     ]
     rows = [line.split() for line in text.splitlines() if line.startswith("b ")]
-    assert rows == [["b", "0", "–", "0.0"], ["b", "0", "–", "–"]]
+    assert rows == [["b", "0", "0.0", "–"], ["b", "0", "–", "–"]]
+
+
+def test_the_interval_is_that_of_the_accuracy_before_it():
+    text, _ = printed(scored("one", [1] * 8 + [0] * 2))
+    assert re.search(r"^bundle +photographs +accuracy \(%\) +its 95 % interval +macro-F1", text, re.MULTILINE)
+    assert re.search(r"^one +10 +80\.00 +49\.0 to 94\.3\u00a0% ", text, re.MULTILINE)

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import written_results
 
-from pipeline.evaluation.compare import crossed, power, statistics
+from pipeline.evaluation.compare import comparison, crossed, power, statistics
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.reporting import confidence_intervals
+from pipeline.reporting.signs import DASH
 
 RECIPE = written_results.settings_of("quick", {"train.lr": 0.1})
 # CIFAR-100 with ten images a class, drawn in each repeat, and its own test part.
@@ -117,3 +118,22 @@ def test_training_images_are_drawn_anew_by_numbers_alone_where_the_test_part_is_
     assert not confidence_intervals.experiment("mine", fixed).redraws
     assert "each with the set's own parts and its own seed." in confidence_intervals.note(fixed)
     assert confidence_intervals.experiment("few", [repeat(1, 5, recipe=DRAWING)]).redraws
+
+
+@pytest.mark.parametrize(
+    ("metric", "right", "smallest"),
+    [
+        ("accuracy", [(9, 1), (5, 9)], "no difference: too few repeats"),
+        ("accuracy", [(9, 8)], "no difference: too few images"),
+        ("accuracy", [(9, 8), (8, 7)], DASH),
+        ("macro_f1", [(9, 8)], DASH),
+    ],
+)
+def test_where_no_difference_is_detectable_it_says_what_is_too_few(metric, right, smallest):
+    """Ten images each; equal differences have no spread, and one value of another score has none either."""
+    experiments = [
+        confidence_intervals.experiment(name, [repeat(number, one[place]) for number, one in enumerate(right, start=1)])
+        for place, name in enumerate("ab")
+    ]
+    [pair] = comparison.compare(experiments, metric).pairs
+    assert confidence_intervals.smallest_detectable(pair, "{:.2f}".format) == smallest

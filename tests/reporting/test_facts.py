@@ -316,8 +316,11 @@ def test_settings_that_differ_from_the_commit_are_no_warning_since_the_command_h
 
 def test_what_an_experiment_changes_of_its_recipe_is_told():
     assert "Changes to the recipe" not in dict(facts.experiment(material(repeat())))
-    naming = {"data": "spiders", "changes": {"freeze": "3c", "budget": 2}}
-    assert dict(facts.experiment(material(repeat(naming=naming))))["Changes to the recipe"] == "freeze=3c budget=2"
+    changes = {"data": "folder", "freeze": "3c", "budget": "auto", "defaults.data.split.val": 0.25}
+    naming = {"data": "spiders", "changes": changes}
+    # As after -S.
+    words = "data=folder freeze=3c defaults.data.split.val=0.25"
+    assert dict(facts.experiment(material(repeat(naming=naming))))["Changes to the recipe"] == words
 
 
 def test_gates_that_may_cost_the_start_are_said_with_the_word_that_changes_them():

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -219,10 +220,13 @@ def test_code_that_is_edited_during_a_test_is_not_recorded_as_that_which_tested(
     assert not paths.evaluation(1).exists()
 
 
-def test_what_the_stages_write_is_read_and_written_again_with_the_same_bytes() -> None:
+def test_what_the_stages_write_is_read_and_written_again_with_the_same_bytes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     tiny.write_params({"data.augmentation": "flip"}, attention="se", regularizer="spa_gca", budget=2)
     train.main(["1"])
     evaluate.main(["1"])
+    assert re.search(r"^evaluate: repeat 1: [\d.]+ % of \d+ test images are right$", capsys.readouterr().out, re.M)
     places = (paths.training_metrics(1) / "record.json", paths.runtime_file(1), paths.evaluation(1) / "scores.json")
     for found, file in zip((record(), runtime(), scored()), places, strict=True):
         assert found.dumped() == file.read_text(encoding="utf-8")

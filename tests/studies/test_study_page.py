@@ -390,12 +390,15 @@ def test_what_makes_the_cells_and_the_page_again_is_named(told: dict[str, object
 def test_each_cell_stands_beside_its_frozen_probe_and_one_without_has_a_dash() -> None:
     probes = {n: Probe("", {f"{n}/{place}.png": place < 20 for place in range(IMAGES)}) for n in (1, 2, 3)}
     cells = [cell("top", 36, 38, 37)._replace(probes=probes), cell("all", 20, 20, 20)]
+    cells += [cell("equal", 36, 36, 36)._replace(probes=probes)]
     content = page.content("mine", STUDY, cells, commands=AGAIN)
     table = content["results"]
     rows = {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
     assert rows["top"]["frozen probe (%)"] == "50.00"
     assert re.fullmatch(r"\+42\.50 \([\d.]+ to [\d.]+\)", rows["top"]["gain over the probe (points)"])
     assert rows["all"]["frozen probe (%)"] == rows["all"]["gain over the probe (points)"] == DASH
+    # Without a spread there is no interval.
+    assert rows["equal"]["gain over the probe (points)"] == "+40.00 (the same in every repeat)"
     assert page.PROBE in page.as_markdown(content)
     assert "each cell by itself: without Holm's method" in page.PROBE
     without = page.content("mine", STUDY, FOUND, commands=AGAIN)

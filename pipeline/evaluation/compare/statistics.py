@@ -107,6 +107,8 @@ def wilson(right: float, total: float, *, worth: float | None = None) -> Interva
 
     >>> [round(end, 4) for end in wilson(15, 148)]
     [0.0624, 0.1605]
+    >>> wilson(21, 21).high, wilson(0, 21).low
+    (1.0, 0.0)
     """
     n = worth or total
     # In statsmodels' order, so that each digit is the same.
@@ -115,7 +117,9 @@ def wilson(right: float, total: float, *, worth: float | None = None) -> Interva
     shrunk = 1 + z**2 / n
     center = (share + z**2 / (2 * n)) / shrunk
     margin = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / shrunk
-    return Interval(float(center - margin), float(center + margin))
+    # Rounding would end the interval of a share of 0 or 1 just short of the share itself.
+    low = 0.0 if right == 0 else float(center - margin)
+    return Interval(low, 1.0 if right == total else float(center + margin))
 
 
 def corrected_t(differences: Sequence[float], *, train: float, test: float) -> TTest:

@@ -1,10 +1,11 @@
-"""How well what was fitted on held-out images holds on test images, which fit nothing."""
+"""How well what was fitted on held-out images holds on test images, on which nothing was fitted."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.evaluation.predictions import calibration, calibration_error_by_chance
+from pipeline.evaluation.predictions import Predictions, calibration, calibration_error_by_chance
+from pipeline.evaluation.scores import nll
 from pipeline.evaluation.uncertainty.abstention import asking, risk_coverage
 from pipeline.evaluation.uncertainty.arrays import FloatArray, IntArray
 from pipeline.evaluation.uncertainty.judging import Judgment
@@ -21,7 +22,7 @@ class SetsOnTest:
 
 @dataclass(frozen=True, kw_only=True)
 class Assessment:
-    """Shares of test images, 0..1.
+    """Shares of test images, 0..1, but for the number of images and the negative log-likelihood.
 
     Attributes:
         images: how many they are.
@@ -32,6 +33,7 @@ class Assessment:
         strange: those called strange, of which none is.
         calibration_error: expected calibration error of the network's own probabilities.
         calibration_error_after: of the calibrated ones; the same without calibration.
+        nll_after: mean negative log-likelihood of the actual class by the calibrated probabilities.
         calibration_error_by_chance: the mean for as many images of a network whose calibrated probabilities are right.
         sets: by level; empty without calibration.
     """
@@ -44,6 +46,7 @@ class Assessment:
     strange: float
     calibration_error: float
     calibration_error_after: float
+    nll_after: float
     calibration_error_by_chance: float
     sets: tuple[SetsOnTest, ...]
 
@@ -70,6 +73,7 @@ def assess(judgment: Judgment, logits: FloatArray, labels: IntArray, *, temperat
         strange=float(judgment.strangeness.strange.mean()) if judgment.strangeness else 0.0,
         calibration_error=calibration(labels, logits)[0],
         calibration_error_after=calibration(labels, scaled)[0],
+        nll_after=nll(Predictions(labels, scaled)),
         calibration_error_by_chance=calibration_error_by_chance(scaled),
         sets=tuple(
             SetsOnTest(

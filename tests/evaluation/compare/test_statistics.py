@@ -94,6 +94,14 @@ def test_wilsons_interval_is_statsmodels(total, worth):
         assert statistics.wilson(right, total, worth=worth) == pytest.approx(expected, rel=1e-12, abs=1e-15)
 
 
+@pytest.mark.parametrize("worth", [None, 0.731])
+def test_wilsons_interval_contains_the_share_of_all_or_of_none(worth):
+    for total in range(1, 1001):
+        independent = worth and worth * total
+        assert statistics.wilson(total, total, worth=independent).high == 1
+        assert statistics.wilson(0, total, worth=independent).low == 0
+
+
 @pytest.mark.parametrize("degrees", [1, 2, 4, 0.37, 57.2])
 def test_the_critical_t_is_scipys_to_the_bit(degrees):
     alphas = np.linspace(1e-9, 1, 50)

@@ -144,6 +144,7 @@ def test_test_images_say_how_well_a_judgment_holds(calibration):
     assert 0 < found.risk < found.error
     assert found.calibration_error == calibration_error(labels, logits)[0]
     assert found.calibration_error_after < found.calibration_error / 2
+    assert found.nll_after == pytest.approx(-np.log(judgment.probabilities[np.arange(500), labels]).mean())
     assert found.calibration_error_by_chance == calibration_error_by_chance(logits / calibration.temperature)
     for one in found.sets:
         members = judgment.sets[one.level]
