@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,12 +11,14 @@ from pipeline.advice.answer import Answer, Trial
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round, Tried
 from pipeline.advice.learning_curve import FRACTIONS, Point, distinct, gain, is_perfect
-from pipeline.commands.ranking import Ranking
 from pipeline.core import shell
 from pipeline.core.overrides import overridden_key, override
 from pipeline.preview.overriding import read
 from pipeline.running import edits, opened, trials
 from pipeline.studies.results import Result
+
+if TYPE_CHECKING:
+    from pipeline.commands.ranking import Ranking
 
 # Seeds of the last comparison, on the one test part.
 SEEDS = 3
@@ -32,7 +35,7 @@ def say(lines: Sequence[str]) -> None:
 def answer(
     listed: Sequence[Candidate],
     rounds: Sequence[Round],
-    ranked: Ranking,
+    ranked: "Ranking",
     run: Run,
     *,
     timed: Mapping[str, float],
