@@ -5,6 +5,7 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,7 +114,8 @@ def command(
     limit = math.inf if trainings else 3600 * (hours or HOURS)
     ranked = ranking.ranking(asked, sides, overrides, frozen_bank.Budget(say, only_price, limit))
     listed = _candidates(best(ranked.frozen) or list(asked)[:KEPT], asked, ranked.words)
-    price = pricing.price(listed, ranked.words, trainings=trainings, anew=only_price)
+    check = partial(affording.check_starts, limit=limit, spent=ranked.seconds)
+    price = pricing.price(listed, ranked.words, trainings=trainings, anew=only_price, check=check)
     price, rounds = affording.affordable(price, limit=limit, trainings=trainings, spent=ranked.seconds, say=say)
     listed = [one for one in listed if one.name in price.by_name]
     say(price.lines(rounds, SEEDS))
