@@ -84,7 +84,7 @@ class Answer(NamedTuple):
 
 def sentence(answer: Answer) -> str:
     """Return the recommendation with its accuracy, and why this one."""
-    tested, name = answer.tested.summary(), in_words(answer.advice.name)
+    tested, name = answer.tested.summary, in_words(answer.advice.name)
     expected = f"expect {percent(tested.mean)} of new images to be right"
     if tested.interval:
         expected += f" (95 % interval {ends(tested.interval)})"

@@ -54,13 +54,13 @@ def answer(
     given = ranked.words
     tried = _tried(listed, rounds, given, run, timed)
     cost = costs.of({name: trial.result for name, trial in tried.items()}, timed)
-    advice = recommendation.recommend([trial.result.experiment() for trial in tried.values()], cost)
+    advice = recommendation.recommend([trial.result.experiment for trial in tried.values()], cost)
     chosen = next(one for one in listed if one.name == advice.name)
     best = next(one for one in listed if one.name == advice.best)
     tested = run({chosen.name: {**chosen.settings, **candidates.outer(SEEDS)}}, given)[chosen.name]
     points = distinct(_points(chosen, given, run)) if _has_smaller_parts(tried[chosen.name].result) else {}
     parts, images = tested.repeats[0].record.parts, tested.repeats[0].record.data.images
-    accuracy = tested.summary()
+    accuracy = tested.summary
     left = 1 - (accuracy.interval.low if accuracy.interval else accuracy.mean)
     return Answer(
         advice=advice,
@@ -94,7 +94,7 @@ def _tried(
         ended = run({name: {**settings[name], **candidates.inner(repeats)} for name in names}, given)
         results.update(ended)
         cost = costs.of(ended, timed)
-        return {name: Tried(one.summary().mean, cost[name]) for name, one in ended.items()}
+        return {name: Tried(one.summary.mean, cost[name]) for name, one in ended.items()}
 
     last = halving.run([one.name for one in listed], rounds, attempt)
     return {name: Trial(results[name], number) for name, number in last.items()}

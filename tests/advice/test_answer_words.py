@@ -41,7 +41,7 @@ def answer(*candidates: Experiment, gain: Gain | None = None, speed: float = 100
         record = SimpleNamespace(recipe=SimpleNamespace(network=SimpleNamespace(freeze=freeze)))
         runs = [SimpleNamespace(runtime=SimpleNamespace(images_per_second=speed), record=record)]
         seconds = SimpleNamespace(mean=3.0)
-        result: Any = SimpleNamespace(experiment=lambda one=one: one, repeats=runs, seconds=lambda one=seconds: one)
+        result: Any = SimpleNamespace(experiment=one, repeats=runs, seconds=lambda one=seconds: one)
         trials[one.name] = Trial(result, len(one.trials))
     rounds, unused = max(len(one.trials) for one in candidates), None
     commands = {"command": "dvc exp run", "best_command": "dvc exp run -S freeze=2", "meaning": "the head trains"}
@@ -100,7 +100,7 @@ def test_what_is_told_apart_needs_no_more_images() -> None:
 
 def why(*candidates: Experiment) -> str:
     """Why one of these is recommended, the first of which is the cheapest."""
-    tested: Any = SimpleNamespace(summary=lambda: SimpleNamespace(mean=0.9, interval=None))
+    tested: Any = SimpleNamespace(summary=SimpleNamespace(mean=0.9, interval=None))
     return words.sentence(answer(*candidates)._replace(tested=tested)).partition(". It is ")[2].partition(". With")[0]
 
 
@@ -135,7 +135,7 @@ def test_what_was_dropped_after_too_few_repeats_is_no_tie_of_the_best() -> None:
 
 def test_a_number_is_said_to_be_a_strategy() -> None:
     two, best = experiment("2", range(1, 90)), experiment("3b", range(90))
-    tested: Any = SimpleNamespace(summary=lambda: SimpleNamespace(mean=0.9, interval=None))
+    tested: Any = SimpleNamespace(summary=SimpleNamespace(mean=0.9, interval=None))
     both = answer(two, best)._replace(tested=tested)
     assert words.sentence(both).startswith("Use strategy 2: expect 90.0 % of new images to be right. ")
     assert words.sentence(both).endswith("With strategy 2, the head trains.")
@@ -180,7 +180,7 @@ def test_a_dropped_candidate_is_compared_on_the_repeats_of_both(first: int, poin
     assert row["points below the best, on common repeats"].startswith(f"{points:.1f} (p ")
     record = SimpleNamespace(recipe=SimpleNamespace(network=SimpleNamespace(freeze="3b")))
     tested: Any = SimpleNamespace(
-        summary=both.advice.compared.summaries.__iter__().__next__,
+        summary=both.advice.compared.summaries[0],
         standing=lambda: None,
         repeats=[SimpleNamespace(record=record)],
     )
