@@ -195,10 +195,15 @@ def test_no_path_of_a_machine_and_no_registry_is_named(name: str) -> None:
     [
         "import pipeline.stages.validate, pipeline.stages.collect",
         "from pipeline.commands import orbweaver; orbweaver(['--help'], standalone_mode=False)",
+        "from pipeline.commands import orbweaver; orbweaver(['describe', '--choices'], standalone_mode=False)",
+        *(
+            f"from pipeline.commands import orbweaver; orbweaver(['{name}', '--help'], standalone_mode=False)"
+            for name in (*COMMANDS, *HIDDEN)
+        ),
     ],
 )
 def test_what_takes_a_moment_loads_no_heavy_library(done: str) -> None:
-    code = f"{done}; import sys; print({{'torch', 'mlflow', 'matplotlib'}} & sys.modules.keys())"
+    code = f"{done}; import sys; print({{'torch', 'mlflow', 'matplotlib', 'jinja2'}} & sys.modules.keys())"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
     assert ended.stdout.splitlines()[-1] == "set()"
 

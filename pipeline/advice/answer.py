@@ -86,7 +86,7 @@ class Answer(NamedTuple):
 
 def sentence(answer: Answer) -> str:
     """Return the recommendation with its accuracy, and why this one."""
-    tested, name = answer.tested.summary(), in_words(answer.advice.name)
+    tested, name = answer.tested.summary, in_words(answer.advice.name)
     always = aggregate.majority_accuracy(answer.tested.repeats)
     interval = f"95 % interval {ends(tested.interval)}; " if tested.interval else ""
     expected = f"expect {percent(tested.mean)} of new images to be right ({interval}{MAJORITY}: {percent(always)})."

@@ -11,7 +11,7 @@ from pipeline.reporting import aggregate
 
 def as_data(answer: Answer) -> dict[str, Any]:
     """Return the same as plain data, accuracies from 0 to 1 and times in seconds."""
-    advice, by_name, tested = answer.advice, summaries(answer), answer.tested.summary()
+    advice, by_name, tested = answer.advice, summaries(answer), answer.tested.summary
     return {
         "recommended": advice.name,
         "meaning": answer.meaning,

@@ -33,7 +33,7 @@ def lines(answer: Answer) -> list[str]:
 def _line(answer: Answer, name: str) -> str:
     advice, pair = answer.advice, pair_of(answer.advice, name)
     pairs = len(advice.compared.pairs)
-    a, b = (answer.trials[one].result.experiment() for one in (pair.a, pair.b))
+    a, b = (answer.trials[one].result.experiment for one in (pair.a, pair.b))
     needed = images_to_separate(a, b, pair, images=answer.images, pairs=pairs)
     grouped = ", in groups as large as now," if any(trial.groups for trial in a.trials.values()) else ""
     number = f"not even {MULTIPLES[-1]} times as many images are known to tell the two apart"

@@ -38,7 +38,7 @@ def table(answer: Answer) -> Table:
 
 def over(answer: Answer) -> str:
     """Return in sentences what the interval of the tested candidate is over, and how many groups were tested."""
-    tested = answer.tested.experiment()
+    tested = answer.tested.experiment
     trial = next(iter(tested.trials.values()))
     said = comparison.over([tested])
     if not trial.groups:
@@ -72,7 +72,7 @@ def probe(answer: Answer) -> str:
 
 def optimism(answer: Answer) -> str:
     """Return by how much the estimate on inner divisions was above the test part's accuracy."""
-    inner, tested = summaries(answer)[answer.advice.name], answer.tested.summary()
+    inner, tested = summaries(answer)[answer.advice.name], answer.tested.summary
     # Of the numbers as they are printed, so that the sentence adds up.
     points = round(100 * inner.mean, 1) - round(100 * tested.mean, 1)
     return (

@@ -5,7 +5,9 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,20 +17,21 @@ from pipeline.advice.answer import Answer
 from pipeline.advice.backbones import KEPT, best
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.image_sizes import OPTION
-from pipeline.commands import advising, affording, finished, frozen_bank, pricing, ranking
+from pipeline.commands import advising, finished
 from pipeline.commands.advising import SEEDS, say
-from pipeline.commands.frozen_bank import Budget
 from pipeline.commands.ranges import FiniteRange
 from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
 from pipeline.core.overrides import overridden_key, with_data_set
 from pipeline.datasets.collect import sets as collected
 from pipeline.preview import overriding
-from pipeline.preview.frozen_backbones import Asked
 from pipeline.preview.overriding import read, say_remarks
 from pipeline.reporting import text_tables
 from pipeline.reporting.tables import duration
 from pipeline.running import cell_runs, edits, trials
+
+if TYPE_CHECKING:
+    from pipeline.preview.frozen_backbones import Asked
 
 FOLDER = Path("metrics/advice")
 # By default, for everything.
@@ -105,11 +108,15 @@ def command(
     if not only_price:
         check_writable()
     say([prior.sentence(prior.elsewhere(resolved.recipe.data.set))])
+    # Here, since neither `--help` nor a refused setting waits for torch.
+    from pipeline.commands import affording, frozen_bank, pricing, ranking
+
     asked = frozen_bank.asked(backbones, overrides) if backbones else {}
     limit = math.inf if trainings else 3600 * (hours or HOURS)
-    ranked = ranking.ranking(asked, sides, overrides, Budget(say, only_price, limit))
+    ranked = ranking.ranking(asked, sides, overrides, frozen_bank.Budget(say, only_price, limit))
     listed = _candidates(best(ranked.frozen) or list(asked)[:KEPT], asked, ranked.words)
-    price = pricing.price(listed, ranked.words, trainings=trainings, anew=only_price)
+    check = partial(affording.check_starts, limit=limit, spent=ranked.seconds)
+    price = pricing.price(listed, ranked.words, trainings=trainings, anew=only_price, check=check)
     price, rounds = affording.affordable(price, limit=limit, trainings=trainings, spent=ranked.seconds, say=say)
     listed = [one for one in listed if one.name in price.by_name]
     say(price.lines(rounds, SEEDS))
@@ -163,8 +170,10 @@ def _print(answer: Answer, *, seconds: float) -> None:
     click.echo(f"see {FOLDER / 'index.html'}; it took {duration(seconds)}")
 
 
-def _candidates(backbones: Sequence[str], asked: Mapping[str, Asked], given: Sequence[str]) -> list[Candidate]:
+def _candidates(backbones: Sequence[str], asked: Mapping[str, "Asked"], given: Sequence[str]) -> list[Candidate]:
     """Return all candidates, the best on other images first."""
+    from pipeline.commands import frozen_bank
+
     resolved = read(given)
     more = {}
     # A recipe, which its user may have taken out of params.yaml.

@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.advice import candidates, costs, halving, recommendation
 from pipeline.advice.answer import Answer, Trial
 from pipeline.advice.candidates import Candidate
 from pipeline.advice.halving import Round, Tried
 from pipeline.advice.learning_curve import FRACTIONS, Point, distinct, gain, is_perfect
-from pipeline.commands.ranking import Ranking
 from pipeline.core import shell
 from pipeline.core.overrides import overridden_key, override
 from pipeline.preview.overriding import read
 from pipeline.running import cell_runs, edits, opened, trials
 from pipeline.studies.results import Result
+
+if TYPE_CHECKING:
+    from pipeline.commands.ranking import Ranking
 
 # Seeds of the last comparison, on the one test part.
 SEEDS = 3
@@ -29,7 +32,7 @@ def say(lines: Sequence[str]) -> None:
 def answer(
     listed: Sequence[Candidate],
     rounds: Sequence[Round],
-    ranked: Ranking,
+    ranked: "Ranking",
     run: Run,
     *,
     timed: Mapping[str, float],
@@ -48,13 +51,13 @@ def answer(
     given = ranked.words
     tried = _tried(listed, rounds, given, run, timed)
     cost = costs.of({name: trial.result for name, trial in tried.items()}, timed)
-    advice = recommendation.recommend([trial.result.experiment() for trial in tried.values()], cost)
+    advice = recommendation.recommend([trial.result.experiment for trial in tried.values()], cost)
     chosen = next(one for one in listed if one.name == advice.name)
     best = next(one for one in listed if one.name == advice.best)
     tested = run({chosen.name: {**chosen.settings, **candidates.outer(SEEDS)}}, given)[chosen.name]
     points = distinct(_points(chosen, given, run)) if _has_smaller_parts(tried[chosen.name].result) else {}
     parts, images = tested.repeats[0].record.parts, tested.repeats[0].record.data.images
-    accuracy = tested.summary()
+    accuracy = tested.summary
     left = 1 - (accuracy.interval.low if accuracy.interval else accuracy.mean)
     return Answer(
         advice=advice,
@@ -88,7 +91,7 @@ def _tried(
         ended = run({name: {**settings[name], **candidates.inner(repeats)} for name in names}, given)
         results.update(ended)
         cost = costs.of(ended, timed)
-        return {name: Tried(one.summary().mean, cost[name]) for name, one in ended.items()}
+        return {name: Tried(one.summary.mean, cost[name]) for name, one in ended.items()}
 
     last = halving.run([one.name for one in listed], rounds, attempt)
     return {name: Trial(results[name], number) for name, number in last.items()}

@@ -42,6 +42,21 @@ def affordable(
     return paid, [Round(1, 1)]
 
 
+def check_starts(price: Price, *, limit: float, spent: float) -> None:
+    """Refuse hours that the starts of programs alone exceed.
+
+    Args:
+        price: of a candidate whose training takes no time.
+        limit: see `affordable`.
+        spent: see `affordable`.
+
+    Raises:
+        InputError: with what the starts take.
+    """
+    if not _rounds(price, limit - spent):
+        raise InputError(_refusal(price, spent, "more than "))
+
+
 def _rounds(price: Price, left: float) -> list[Round]:
     """Return the rounds that so many seconds pay beside the last comparison; none where they pay no training."""
     rounds = halving.affordable(price.seconds, left - price.last(SEEDS, SEEDS))
@@ -51,10 +66,10 @@ def _rounds(price: Price, left: float) -> list[Round]:
     return halving.affordable(price.seconds, left - price.last(SEEDS, 1))
 
 
-def _refusal(price: Price, spent: float) -> str:
+def _refusal(price: Price, spent: float, bound: str = "") -> str:
     alone = [price.of([name]) for name in price.by_name]
     least = spent + min(one.seconds[0] + one.last(SEEDS, 1) for one in alone)
-    needed = f"the last comparison and one training {costs.WHOLE} take {duration(least)}"
+    needed = f"the last comparison and one training {costs.WHOLE} take {bound}{duration(least)}"
     if spent:
         needed = f"the ranking takes {duration(spent)}, and with it {needed}"
     return f"--hours: {needed}; give more, or measure anew with --price where {MEASURED} is of a busy machine"

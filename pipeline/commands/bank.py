@@ -2,27 +2,29 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from pipeline.bank import folds
-from pipeline.bank.bank import Result
 from pipeline.bank.probes import LOGISTIC, PROBES
 from pipeline.config import Resolved
 from pipeline.core.errors import InputError
 from pipeline.preview import overriding
-from pipeline.preview.frozen_backbones import OPTION, Asked, at_this_machine, check_usable, measure, named
 from pipeline.preview.overriding import read, say_remarks
 from pipeline.preview.training_part import TrainingPart, training_part
 from pipeline.reporting.tables import Table, three_figures
 from pipeline.reporting.text_tables import fitted, wrapped
 
+if TYPE_CHECKING:
+    from pipeline.bank.bank import Result
+    from pipeline.preview.frozen_backbones import Asked
+
 
 @click.command()
 @overriding.option()
 @click.option(
-    OPTION,
+    "--backbones",
     metavar="NAME[=FILE],...",
     help="Backbones, each with an optional weights file; by default all whose weights are on this machine.",
 )
@@ -36,6 +38,9 @@ def command(sets: tuple[str, ...], backbones: str | None, as_json: bool) -> None
     """
     resolved = read(sets)
     say_remarks(resolved)
+    # Here, since neither `--help` nor a refused setting waits for torch.
+    from pipeline.preview.frozen_backbones import OPTION, at_this_machine, measure, named
+
     asked = list(named(backbones, resolved) if backbones else at_this_machine(resolved))
     available = [one for one in asked if _is_usable(one, resolved, named=backbones is not None)]
     if not available:
@@ -49,12 +54,14 @@ def command(sets: tuple[str, ...], backbones: str | None, as_json: bool) -> None
         click.echo(as_json_text(results, part) if as_json else as_text(results, part))
 
 
-def _is_usable(one: Asked, resolved: Resolved, *, named: bool) -> bool:
+def _is_usable(one: "Asked", resolved: Resolved, *, named: bool) -> bool:
     """Return whether a backbone can be measured, saying why it cannot be where it was not named.
 
     Raises:
         InputError: where one that was named cannot be.
     """
+    from pipeline.preview.frozen_backbones import check_usable
+
     try:
         check_usable(one, resolved)
     except InputError as error:
@@ -65,7 +72,7 @@ def _is_usable(one: Asked, resolved: Resolved, *, named: bool) -> bool:
     return True
 
 
-def as_json_text(results: Sequence[Result], part: TrainingPart) -> str:
+def as_json_text(results: Sequence["Result"], part: TrainingPart) -> str:
     """Return the results as JSON."""
     content = {
         "set": part.title,
@@ -77,7 +84,7 @@ def as_json_text(results: Sequence[Result], part: TrainingPart) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False)
 
 
-def as_text(results: Sequence[Result], part: TrainingPart) -> str:
+def as_text(results: Sequence["Result"], part: TrainingPart) -> str:
     """Return the results as a table, with what they are of."""
     parts = len(results[0].probes[LOGISTIC]["parts"])
     header = (
@@ -120,7 +127,7 @@ def _percent(estimate: dict[str, Any]) -> str:
     return f"{mean} ({100 * estimate['low']:.1f} to {100 * estimate['high']:.1f})"
 
 
-def _kept(results: Sequence[Result]) -> Iterator[str]:
+def _kept(results: Sequence["Result"]) -> Iterator[str]:
     found = [one.backbone for one in results if one.found]
     if found:
         yield f"Nothing was computed anew for {', '.join(found)}: seconds are those of the first time."

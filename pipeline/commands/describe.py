@@ -2,23 +2,20 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipeline.assembly import networks, regularizers
-from pipeline.commands import outlook
 from pipeline.config import Resolved, choices
 from pipeline.config.comments import comments
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.files import flat
-from pipeline.evaluation import cost
-from pipeline.networks import freezing
-from pipeline.networks.network import Network
 from pipeline.preview import overriding
-from pipeline.preview.at_hand import count_classes
 from pipeline.preview.overriding import places, read, say_remarks
+
+if TYPE_CHECKING:
+    from pipeline.networks.network import Network
 
 # Of more layers of a stage than these, the first two and the last are named.
 SHOWN_LAYERS = 6
@@ -51,6 +48,10 @@ def command(sets: tuple[str, ...], classes: int | None, images: int | None, as_j
         return
     resolved = read(sets)
     say_remarks(resolved)
+    # Here, since neither `--help` nor `--choices` waits for torch.
+    from pipeline.commands import outlook
+    from pipeline.preview.at_hand import count_classes
+
     classes = classes or count_classes(resolved)
     described = describe(resolved, classes)
     if as_json:
@@ -93,6 +94,10 @@ def _listed(line: Mapping[str, Any]) -> str:
 
 def describe(resolved: Resolved, classes: int) -> dict[str, Any]:
     """Return the resolved experiment as plain data."""
+    from pipeline.assembly import networks, regularizers
+    from pipeline.evaluation import cost
+    from pipeline.networks import freezing
+
     recipe = resolved.recipe
     network = networks.structure(recipe, classes=classes)
     phases = regularizers.phase_records(recipe, network)
@@ -127,7 +132,7 @@ def settings(resolved: Resolved) -> dict[str, dict[str, Any]]:
     }
 
 
-def layers(network: Network) -> list[dict[str, Any]]:
+def layers(network: "Network") -> list[dict[str, Any]]:
     """Return each stage of the network with its layers and how much of it trains in the last phase."""
     return [
         {

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
@@ -116,7 +116,12 @@ def last_trainings(seeds: int, tried: int) -> int:
 
 
 def price(
-    listed: Sequence[Candidate], words: Sequence[str], *, trainings: int | None = None, anew: bool = False
+    listed: Sequence[Candidate],
+    words: Sequence[str],
+    *,
+    trainings: int | None = None,
+    anew: bool = False,
+    check: Callable[[Price], object] = lambda _: None,
 ) -> Price:
     """Measure what a training of each candidate takes; what was measured before is read, so that plans stay the same.
 
@@ -127,13 +132,14 @@ def price(
         words: what all set besides, as after -S.
         trainings: how many there may be; candidates that they do not pay are not measured.
         anew: whether what was measured before is measured again, such as on a machine that was busy then.
+        check: refuses the price of a candidate whose training takes no time, before any candidate is measured.
 
     Raises:
-        InputError: where no candidate is possible, or the number of images is not known.
+        InputError: where no candidate is possible, `check` refuses, or the number of images is not known.
     """
     possible = _possible({one.name: {**one.settings, **candidates.inner(1)} for one in listed}, words)
     needed = halving.affordable([1.0] * len(possible), trainings)[0].candidates if trainings else len(possible)
-    known, refused = _measured(possible, needed, anew=anew)
+    known, refused = _measured(possible, needed, anew=anew, check=check)
     if not known.by_name:
         raise InputError(refused[0])
     for line in refused:
@@ -141,7 +147,9 @@ def price(
     return known._replace(possible=len(possible) - len(refused))
 
 
-def _measured(possible: Sequence[Cell], needed: int, *, anew: bool) -> tuple[Price, list[str]]:
+def _measured(
+    possible: Sequence[Cell], needed: int, *, anew: bool, check: Callable[[Price], object] = lambda _: None
+) -> tuple[Price, list[str]]:
     """Return the price of the first so many that can be measured, and why those in front of them cannot."""
     file = paths.root() / MEASURED
     every: dict[str, dict[str, float]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
@@ -152,6 +160,7 @@ def _measured(possible: Sequence[Cell], needed: int, *, anew: bool) -> tuple[Pri
     try:
         if STARTING not in known:
             known[STARTING] = _starting()
+        check(Price({"": 0.0}, known[STARTING], 1))
         for cell in tqdm(possible, desc="measuring", unit="candidate", leave=False, disable=None):
             if len(by_name) == needed:
                 break

@@ -4,11 +4,10 @@ import base64
 import io
 import re
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 from PIL import Image
 
@@ -16,12 +15,15 @@ from pipeline.core import percents
 from pipeline.core.shell import IN_SENTENCE
 from pipeline.reporting.signs import NO_BREAK
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 TEMPLATES = Path(__file__).parent / "templates"
 THUMBNAIL = 160
 _PERCENT = re.compile(r" (?<=\d )%")
 
 
-def environment(*folders: Path) -> Environment:
+def environment(*folders: Path) -> "Environment":
     r"""Return the template engine for a page that needs nothing beside it.
 
     >>> environment().from_string("{{ share | percent }}, {{ text }}").render(share=0.9, text="expect 5 %")
@@ -30,6 +32,9 @@ def environment(*folders: Path) -> Environment:
     Args:
         folders: where templates are looked for, in this order.
     """
+    # Here, since most commands that import this make no page.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     made = Environment(
         loader=FileSystemLoader(folders),
         autoescape=True,

@@ -1,11 +1,14 @@
 """All that a report is made from."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.core.naming import Own
 from pipeline.evaluation.compare.repeats import Repeat
-from pipeline.reporting.figures import Shown
+
+if TYPE_CHECKING:
+    # Commands that compare wait for no drawing library.
+    from pipeline.reporting.figures import Shown
 
 
 class Probe(NamedTuple):
@@ -45,8 +48,8 @@ class Material(NamedTuple):
     dataset: Mapping[str, Any]
     class_images: Mapping[str, int]
     rejected: Sequence[tuple[str, str]]
-    right: Sequence[Shown]
-    wrong: Sequence[Shown]
+    right: Sequence["Shown"]
+    wrong: Sequence["Shown"]
     health: Mapping[str, Any]
     augmented: bytes = b""
     own: Own | None = None

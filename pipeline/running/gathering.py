@@ -19,7 +19,6 @@ from pipeline.reporting import probes
 from pipeline.running.cells import Cell, key_of
 from pipeline.running.executors.contract import State
 from pipeline.running.executors.logs import experiment, was_cached
-from pipeline.studies import page
 from pipeline.studies.definition import Study
 from pipeline.studies.results import Result
 
@@ -98,6 +97,9 @@ def _images(files: tracking.Files) -> str:
 
 def write(folder: Path, content: Mapping[str, Any]) -> None:
     """Write the page, its Markdown and its charts as files."""
+    # Here, since an advice gathers its trials without a page, and its `--help` waits for no drawing library.
+    from pipeline.studies import page
+
     (folder / "figures").mkdir(parents=True)
     images_of = _file_names(one.group.name for one in content["groups"])
     for one, images in zip(content["groups"], images_of, strict=True):

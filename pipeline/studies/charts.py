@@ -28,7 +28,7 @@ def answer(group: Group) -> Picture:
 
 
 def _dot(one: Result) -> Dot:
-    summary = one.summary()
+    summary = one.summary
     low, high = (summary.interval.low, summary.interval.high) if summary.interval else (math.nan, math.nan)
     printed = one.printed.accuracy if one.printed else None
     return Dot(

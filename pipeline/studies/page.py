@@ -108,7 +108,7 @@ def _images(group: Group) -> str:
 def _best(group: Group, compared: Differences) -> str:
     group = results.without(group, compared.left_out)
     best, *equal = results.all_best_of(group)
-    mean = next(one for one in group.results if one.cell == best).summary().mean
+    mean = next(one for one in group.results if one.cell == best).summary.mean
     of_these = " of those that are compared" if compared.left_out else ""
     who = f"cells {some([best, *equal], results.MOST_SHOWN)} have" if equal else f"cell {best} has"
     sentence = f"On {group.name}, {who} the highest mean test accuracy{of_these}, {100 * mean:.2f} %"

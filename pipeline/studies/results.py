@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from pipeline.core.errors import InputError
@@ -19,8 +20,8 @@ NO_CELL = "No cell has run yet."
 MOST_SHOWN = 28
 
 
-class Result(NamedTuple):
-    """One cell.
+class _Cell(NamedTuple):
+    """What a result is made from.
 
     Attributes:
         cell: its name.
@@ -42,13 +43,19 @@ class Result(NamedTuple):
     images: str = ""
     same: Mapping[str, Printed] = {}
 
+
+class Result(_Cell):
+    """One cell; what follows from its repeats is computed once, as each part of a page asks for it."""
+
+    @cached_property
     def experiment(self) -> Experiment:
-        """Return the experiment as it is compared: each test image right or not, in each repeat."""
+        """The experiment as it is compared: each test image right or not, in each repeat."""
         return confidence_intervals.experiment(self.cell, self.repeats)
 
+    @cached_property
     def summary(self) -> Summary:
-        """Return the accuracy over the repeats, with its interval."""
-        return comparison.summary(self.experiment())
+        """The accuracy over the repeats, with its interval."""
+        return comparison.summary(self.experiment)
 
     def seconds(self) -> aggregate.Spread:
         """Return training's seconds over the repeats."""
@@ -111,7 +118,7 @@ def shown(group: Group) -> Sequence[Result]:
     """Return the cells whose values, curves and comparisons a reader can take in: all, or the best and the baseline."""
     if len(group.results) <= MOST_SHOWN:
         return group.results
-    ranked = sorted(group.results, key=lambda one: -one.summary().mean)
+    ranked = sorted(group.results, key=lambda one: -one.summary.mean)
     baseline = [one for one in ranked[MOST_SHOWN - 1 :] if one.cell == group.baseline]
     return [*ranked[: MOST_SHOWN - len(baseline)], *baseline]
 
@@ -164,7 +171,7 @@ def _differences(group: Group) -> Differences:
     wanted = [(cell, baseline) for cell in cells if cell != baseline]
     if best != baseline:
         wanted += [(best, cell) for cell in cells if cell not in (best, baseline)]
-    experiments = {one.cell: one.experiment() for one in group.results}
+    experiments = {one.cell: one.experiment for one in group.results}
     compared, every = comparison.compare_some(list(experiments.values()), wanted)
 
     def count(cell: str, *, better: bool) -> int:
@@ -181,7 +188,7 @@ def _differences(group: Group) -> Differences:
 
 def _left_out(group: Group) -> dict[str, str]:
     """Return why cells cannot be compared with the baseline, by name."""
-    experiments, reasons = {one.cell: one.experiment() for one in group.results}, dict[str, str]()
+    experiments, reasons = {one.cell: one.experiment for one in group.results}, dict[str, str]()
     baseline = experiments.pop(group.baseline)
     for cell, one in experiments.items():
         try:
@@ -203,14 +210,14 @@ def best_of(group: Group) -> str:
 
 def all_best_of(group: Group) -> list[str]:
     """Return the cells of the highest mean accuracy, of which there may be several on few images."""
-    means = {one.cell: one.summary().mean for one in group.results}
+    means = {one.cell: one.summary.mean for one in group.results}
     highest = max(means.values())
     return [cell for cell, mean in means.items() if math.isclose(mean, highest)]
 
 
 def over(grouped: Sequence[Group]) -> str:
     """Return what the intervals and tests are of, in a sentence; in one a group where they differ."""
-    said = [(group.name, comparison.over([one.experiment() for one in group.results])) for group in grouped]
+    said = [(group.name, comparison.over([one.experiment for one in group.results])) for group in grouped]
     if len({sentence for _, sentence in said}) < 2:
         return said[0][1] if said else NO_CELL
     return " ".join(f"On {name}: {sentence}" for name, sentence in said)

@@ -91,7 +91,7 @@ def _row(one: Result) -> dict[str, str]:
 
 
 def _ours(one: Result) -> dict[str, str]:
-    summary, seconds, counts = one.summary(), one.seconds(), one.repeats[0].record.parameters
+    summary, seconds, counts = one.summary, one.seconds(), one.repeats[0].record.parameters
     losses = aggregate.score_spreads(one.repeats)["nll"]
     values = (
         str(one.repeats[0].record.recipe.data.image_size),

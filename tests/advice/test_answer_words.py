@@ -42,7 +42,7 @@ def answer(*candidates: Experiment, gain: Gain | None = None, speed: float = 100
         record = SimpleNamespace(recipe=SimpleNamespace(network=SimpleNamespace(freeze=freeze)))
         runs = [SimpleNamespace(runtime=SimpleNamespace(images_per_second=speed), record=record)]
         seconds = SimpleNamespace(mean=3.0)
-        result: Any = SimpleNamespace(experiment=lambda one=one: one, repeats=runs, seconds=lambda one=seconds: one)
+        result: Any = SimpleNamespace(experiment=one, repeats=runs, seconds=lambda one=seconds: one)
         trials[one.name] = Trial(result, len(one.trials))
     rounds, unused = max(len(one.trials) for one in candidates), None
     commands = {"command": "dvc exp run", "best_command": "dvc exp run -S freeze=2", "meaning": "the head trains"}
@@ -103,7 +103,7 @@ def on_test(mean: float = 0.9, interval: Interval | None = None) -> Any:
     """A test of 12 images, 4 of each of three classes."""
     scores = written_results.scores_of(((4, 0, 0), (4, 0, 0), (0, 0, 4)), ("a", "b", "c"))
     return SimpleNamespace(
-        summary=lambda: SimpleNamespace(mean=mean, interval=interval), repeats=[SimpleNamespace(scores=scores)]
+        summary=SimpleNamespace(mean=mean, interval=interval), repeats=[SimpleNamespace(scores=scores)]
     )
 
 
@@ -218,7 +218,7 @@ def test_a_dropped_candidate_is_compared_on_the_repeats_of_both(first: int, poin
     assert row["points below the best, on common repeats"].startswith(f"{points:.1f} (p ")
     record = SimpleNamespace(recipe=SimpleNamespace(network=SimpleNamespace(freeze="3b")))
     tested: Any = SimpleNamespace(
-        summary=both.advice.compared.summaries.__iter__().__next__,
+        summary=both.advice.compared.summaries[0],
         standing=lambda: None,
         repeats=[SimpleNamespace(record=record, scores=written_results.scores_of())],
     )

@@ -1,13 +1,15 @@
 """What is measured for the price of an advice, what is left out of it, and what is kept."""
 
 import json
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pipeline.commands import pricing
+from pipeline.commands import affording, pricing
+from pipeline.core.errors import InputError
 
 HERE = "this machine"
 # Seconds of a training, or why it has none.
@@ -84,3 +86,18 @@ def test_the_quickest_of_some_starts_counts(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(pricing, "time", SimpleNamespace(perf_counter=lambda: next(now)))
     monkeypatch.setattr(pricing, "subprocess", SimpleNamespace(run=lambda *_, **__: None))
     assert pricing._starting() == 2.0
+
+
+def test_hours_that_the_starts_alone_exceed_are_refused_before_any_candidate_is_measured(
+    measure: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A start takes a second: one training has 13, then 14 trainings have 5 each, and their 5 cells 8 each."""
+    monkeypatch.setattr(pricing, "_seconds", None)
+    line = r"^--hours: the last comparison and one training with start and evaluation take more than 2\smin 3\ss; give"
+    with pytest.raises(InputError, match=line):
+        measure(anew=False, check=partial(affording.check_starts, limit=60.0, spent=0.0))
+    assert kept(tmp_path) == {HERE: {"starting": 1.0}}
+
+
+def test_hours_that_pay_the_starts_have_the_candidates_measured(measure: Any) -> None:
+    assert measure(anew=False, check=partial(affording.check_starts, limit=600.0, spent=0.0))[0].by_name

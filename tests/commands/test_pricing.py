@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.advice.halving import Round
-from pipeline.commands import advise, affording, orbweaver
+from pipeline.commands import advise, affording, orbweaver, pricing, ranking
 from pipeline.commands.pricing import Price
 from pipeline.core.errors import InputError
 
@@ -128,8 +128,8 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> None:
     prepared = SimpleNamespace(words=[], lines=[], start=None)
     monkeypatch.setattr(advise.cell_runs, "prepare", lambda *_, **__: prepared)
     monkeypatch.setattr(advise.cell_runs, "alone", lambda *_, **__: nullcontext())
-    monkeypatch.setattr(advise.ranking, "ranking", step(ranked))
-    monkeypatch.setattr(advise.pricing, "price", step(PRICE))
+    monkeypatch.setattr(ranking, "ranking", step(ranked))
+    monkeypatch.setattr(pricing, "price", step(PRICE))
     monkeypatch.setattr(advise.finished, "lines", lambda *_: ["of these, 1 and 2"])
     advice = SimpleNamespace(compared=SimpleNamespace(machines={}))
     network = SimpleNamespace(freeze="3b")
@@ -157,7 +157,7 @@ def test_a_page_that_could_not_be_written_is_refused_before_anything_is_measured
     Path("metrics/advice").mkdir(parents=True)
     # Root may write everywhere.
     monkeypatch.setattr(os, "access", lambda folder, _: str(folder) != place)
-    monkeypatch.setattr(advise.ranking, "ranking", None)
+    monkeypatch.setattr(ranking, "ranking", None)
     done = CliRunner().invoke(advise.command, ["--trainings", "3"])
     line = f"metrics/advice: the page could not be written, as {place} is not writable for you; `ls -ld {place}` says"
     assert str(done.exception).startswith(line)

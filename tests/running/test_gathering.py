@@ -10,6 +10,7 @@ from pipeline.core import paths
 from pipeline.experiments import revisions
 from pipeline.running import gathering
 from pipeline.running.executors.contract import State
+from pipeline.studies import page
 from pipeline.studies.definition import Study
 
 WAY_OUT = "`dvc exp remove mine-a-k`, and the next run makes it again"
@@ -96,8 +97,8 @@ def test_a_cell_has_the_printed_figures_of_those_that_are_the_same_experiment(fi
 
 
 def test_groups_of_one_name_have_files_of_their_own(tmp_path, monkeypatch):
-    monkeypatch.setattr(gathering.page, "as_markdown", lambda content: "")
-    monkeypatch.setattr(gathering.page, "page", lambda content: "")
+    monkeypatch.setattr(page, "as_markdown", lambda content: "")
+    monkeypatch.setattr(page, "page", lambda content: "")
 
     def compared(name, drawn):
         return SimpleNamespace(group=SimpleNamespace(name=name), answer=SimpleNamespace(light=drawn), charts={})

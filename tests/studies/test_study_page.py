@@ -265,7 +265,7 @@ def test_holms_p_is_over_all_pairs_also_those_that_are_not_told() -> None:
     rights = {"head": (20, 21, 20), "top": (36, 38, 37), "all": (30, 31, 29), "none": (10, 12, 10)}
     group = results.groups([cell(name, *right) for name, right in rights.items()], "head")[0]
     found = results.differences(group).pairs
-    everything = comparison.compare([one.experiment() for one in group.results]).pairs
+    everything = comparison.compare([one.experiment for one in group.results]).pairs
     assert (len(found), len(everything)) == (5, 6)
     by_names = {frozenset((one.a, one.b)): one.holm for one in everything}
     assert [one.holm for one in found] == pytest.approx([by_names[frozenset((one.a, one.b))] for one in found])
@@ -302,7 +302,7 @@ def test_where_no_cell_fits_the_baseline_the_reason_stands_in_place_of_a_table()
 
 def test_cells_on_other_images_have_a_sentence_on_their_intervals_of_their_own() -> None:
     several, single = cell("head", 20, 21, 20), cell("top", 36, data="e")
-    every, one = (comparison.over([result.experiment()]) for result in (several, single))
+    every, one = (comparison.over([result.experiment]) for result in (several, single))
     assert results.over(results.groups([several, single], "head")) == f"On synthetic: {every} On synthetic: {one}"
     assert results.over(results.groups([several], "head")) == every
     assert results.over([]) == results.NO_CELL
@@ -428,7 +428,7 @@ def test_of_many_cells_the_best_and_the_baseline_are_shown_and_all_are_counted(m
     drawn = re.findall(r">([^<>]+)</text>", group.answer.light.decode())
     assert [text for text in drawn if text in rights] == ["c8", "c7", "c6", "head"]
     assert [row[0] for row in content["results"].rows] == [*rights, *(one.cell for one in absent)]
-    every = comparison.compare([one.experiment() for one in cells], resample=False).pairs
+    every = comparison.compare([one.experiment for one in cells], resample=False).pairs
     ahead = sum(one.verdict == "c8 is better" for one in every)
     above = sum(one.verdict == f"{one.b} is better" for one in every if one.a == "head")
     assert 0 < ahead < 9
@@ -512,3 +512,13 @@ def test_an_interval_of_a_difference_ends_at_100_points_and_none_of_equal_ones_i
     rows = [dict(zip(table.header, table.rows[0], strict=True)) for table in map(tables.differences, ([wide], [equal]))]
     assert [row["95 % interval"] for row in rows] == ["-100.00 to 100.00", DASH]
     assert [row["p"] for row in rows][1] == DASH
+
+
+def test_a_cell_is_summarized_once_for_a_page_and_anew_where_its_repeats_are_others(monkeypatch):
+    made, summarize = [], comparison.summary
+    monkeypatch.setattr(comparison, "summary", lambda one, *rest: made.append(one.name) or summarize(one, *rest))
+    cells = [cell("head", 20, 21, 20), cell("top", 36, 38, 37)]
+    page.content("t", STUDY, cells, commands=AGAIN)
+    assert sorted(made) == ["head", "top"]
+    first, *_ = cells
+    assert first._replace(repeats=first.repeats[:1]).summary.n == 1

@@ -145,6 +145,8 @@ def _t_power(errors: float, critical: float, degrees: float) -> float:
     return float(area) / math.sqrt(2 * math.pi)
 
 
+# The number of discordant images, whole and small, is that of many pairs.
+@cache
 def smallest_detectable_on_one_part(discordant: int, images: int, *, alpha: float = ALPHA) -> float | None:
     """Return the smallest true difference of accuracies that exact McNemar detects in 80 % of test parts of this size.
 

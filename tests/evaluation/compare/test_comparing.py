@@ -146,6 +146,16 @@ def test_the_bootstrap_draws_each_image_with_all_repeats_that_test_it():
     assert result.over_units == expected
 
 
+def test_the_bootstrap_draws_once_for_an_experiment_and_not_for_each_of_its_pairs(monkeypatch):
+    made = [experiment(f"{share}", share, fixed=True, repeats=(1, 2)) for share in (0.5, 0.6, 0.7, 0.8, 0.9)]
+    draws, generator = [], np.random.default_rng
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: draws.append(seed) or generator(seed))
+    statistics._resampled.cache_clear()
+    assert all(one.over_units for one in comparison.compare(made).pairs)
+    # Each experiment's right predictions, and how often each image is tested.
+    assert len(draws) == 5 + 1
+
+
 def test_the_bootstrap_may_be_left_out_where_repeats_decide():
     a, b = (experiment(name, share, fixed=True) for name, share in (("a", 0.8), ("b", 0.6)))
     assert comparison.compare([a, b], resample=False).pairs[0].over_units is None

@@ -256,3 +256,9 @@ def test_an_interval_and_a_test_of_one_repeat_that_differ_are_named(pair, p, low
 
 def test_another_score_has_no_such_tests_to_be_read(pair):
     assert pairs.reading(pair._replace(mcnemar={}, over_units=None)) is None
+
+
+def test_what_one_test_part_detects_is_computed_once_for_all_pairs_of_as_many_discordant_images(monkeypatch):
+    first = power.smallest_detectable_on_one_part(41, 201, alpha=0.04)
+    monkeypatch.setattr(power, "_mcnemar_power", None)
+    assert power.smallest_detectable_on_one_part(41, 201, alpha=0.04) == first

@@ -147,6 +147,22 @@ def test_in_the_bootstrap_an_image_counts_as_often_as_it_was_tested():
     assert low > 2 / 3
 
 
+@pytest.mark.parametrize("units", [40, 1500])
+def test_the_bootstrap_is_scipys(units):
+    """Of 1,500 units not all draws are made at once."""
+    drawn = np.random.default_rng(units)
+    tested = drawn.integers(1, 4, units)
+    a, b = (drawn.binomial(tested, share) for share in (0.8, 0.7))
+    expected = stats.bootstrap(
+        (a - b, tested),
+        lambda gains, tests, axis: gains.sum(axis=axis) / tests.sum(axis=axis),
+        paired=True,
+        method="percentile",
+        rng=np.random.default_rng(5),
+    ).confidence_interval
+    assert statistics.bootstrap_difference(a, b, tested=tested, seed=5) == pytest.approx(expected, abs=1e-9)
+
+
 def test_the_bootstrap_is_seeded():
     a, b = np.arange(30) % 2, np.arange(30) % 3 == 0
     assert statistics.bootstrap_difference(a, b, seed=1) == statistics.bootstrap_difference(a, b, seed=1)
