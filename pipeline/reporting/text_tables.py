@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
+from pipeline.core.text_width import columns, padded
 from pipeline.reporting.tables import Table
 
 
@@ -12,12 +13,16 @@ def aligned(table: Table) -> Iterator[str]:
     name    n
     a      10
     bcdef   1
+    >>> print("\n".join(aligned(Table(("name", "n"), [("蜘蛛", "10"), ("bcdef", "1")], numbers_from=1))))
+    name    n
+    蜘蛛   10
+    bcdef   1
     """
     rows: Sequence[tuple[str, ...]] = [table.header, *table.rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
     words = {place for place, name in enumerate(table.header) if not name}
     left = words | set(range(table.numbers_from))
     for row in rows:
         placed = enumerate(zip(row, widths, strict=True))
-        cells = [f"{cell:<{width}}" if place in left else f"{cell:>{width}}" for place, (cell, width) in placed]
+        cells = [padded(cell, width, right=place not in left) for place, (cell, width) in placed]
         yield "  ".join(cells).rstrip()

@@ -19,7 +19,7 @@ from pipeline.reporting import calibration, figures
 from pipeline.reporting.aggregate import ClassScore, spread
 from pipeline.reporting.curves import Curve
 from pipeline.reporting.examples import Example
-from pipeline.reporting.figures import DARK, Shown
+from pipeline.reporting.figures import DARK, Shown, wide_names
 from pipeline.reporting.figures import bars as bar_figures
 from pipeline.reporting.figures import confusion as matrices
 from pipeline.reporting.figures.curves import accuracy_limits, begin_at_zero
@@ -482,3 +482,43 @@ def test_a_chart_is_written_as_png_where_it_is_asked_for(name):
     with Image.open(io.BytesIO(DRAWN[name](theme=figures.PNG))) as picture:
         assert picture.format == "PNG"
         assert round(picture.info["dpi"][0]) == 150
+
+
+WIDE = "络新妇蜘蛛属雌性成体背面照片采集于二零二三年六月的云南省西双版纳热带植物园"
+
+
+def test_letters_of_two_columns_fill_half_as_many_of_a_line():
+    lines = figures.wrapped(WIDE, 20, lines=2).split("\n")
+    assert max(map(len, lines)) == 10
+    assert len(figures.wrapped(WIDE).split("\n")) == 3
+    assert figures.shortened(WIDE, 12) == "络新妇…物园"
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_an_svg_has_room_for_wide_names_that_the_readers_font_writes(name):
+    def left(names):
+        """Return how many points there are left of the axis for its names."""
+        upright = rb'text-anchor: end; [^>]* x="([\d.]+)"[^>]*rotate\(-0 [^>]*>(?:\xe8\x9c\x98|a<)'
+        first, second = re.findall(upright, NAMED[name](names))
+        assert first == second
+        return float(first)
+
+    six, twelve = left(["蜘" * 6, "a"]), left(["蜘" * 12, "a"])
+    assert twelve - six >= 6 * 9 * 0.9
+    assert figures.wrapped(WIDE).encode().split(b"\n")[0] in NAMED[name]([WIDE, "a"])
+
+
+def test_a_png_sets_wide_names_in_a_font_that_has_them_and_others_as_ever(monkeypatch):
+    monkeypatch.setattr(wide_names, "FALLBACKS", ("A font that nobody has", "DejaVu Serif"))
+    wide_names._installed.cache_clear()
+    figure = plt.figure()
+    axes = figure.add_subplot()
+    axes.set_yticks([0, 1], ["owl", "蜘蛛"])
+    axes.set_title("蜘蛛")
+    wide_names.prepare(figure, "png")
+    owl, spider = axes.get_yticklabels()
+    assert (owl.get_text(), owl.get_fontfamily()) == ("owl", ["sans-serif"])
+    for text in (spider, axes.title):
+        assert (text.get_text(), text.get_fontfamily()) == ("蜘蛛", ["sans-serif", "DejaVu Serif"])
+    plt.close(figure)
+    wide_names._installed.cache_clear()
