@@ -120,13 +120,14 @@ def _stages_caption(repeats: Sequence[Repeat]) -> str:
 def _inside(one: Repeat, explanations: Explanations, maps: Sequence[FeatureMaps]) -> dict[str, Any]:
     """Return the content of the section on the network's inside."""
     places, sizes = explanations.described["layers"], explained.sizes(explanations)
-    maps_are = wording.maps(places, explanations.described["attention"], own="class_maps" in explanations.arrays)
+    own, attention = "class_maps" in explanations.arrays, explanations.described["attention"]
+    maps_are = wording.maps(places, explained.places(explanations), attention, own=own)
     return {
         "repeat": explanations.repeat,
         "rule": "its most confident wrong predictions, then right ones of median confidence.",
-        "maps": maps_are + explained.darkness(explanations),
+        "maps": maps_are + explained.sameness(explanations) + explained.darkness(explanations),
         "overlays": explained.overlays(explanations),
-        "attention": explanations.described["attention"],
+        "attention": attention,
         "features": maps,
         "stages": ", ".join(sizes),
         "unchanged": wording.first_layers(one.record.recipe.network.freeze, one.record.stages["stem"]),

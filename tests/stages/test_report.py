@@ -1,5 +1,6 @@
 import csv
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -451,8 +452,17 @@ def test_the_page_shows_what_each_explained_image_has(page):
     assert sum(alt.startswith("Grad-CAM, predicted class, over") for alt in shown) == 4
     assert sum(alt.startswith("Grad-CAM, actual class, over") for alt in shown) == 1
     assert sum(alt.startswith("attention, spatial.position, over") for alt in shown) == 4
-    assert "Grad-CAM behind attention.block4, LayerCAM behind layer3.1, and the map that the head averages" in page.text
+    assert (
+        "Grad-CAM behind attention.block4, the end of the last stage (2 × 2 places, enlarged to the image)" in page.text
+    )
+    assert "layer3.1, the end of the stage before (2 × 2), and the map that the head averages" in page.text
     assert "Strategy 3b freezes them, so that after training they are as at the start." in page.text
+
+
+def test_actual_and_predicted_class_stand_in_their_order_whatever_way_their_script_runs(reported):
+    text = (reported / "metrics/report/index.html").read_text(encoding="utf-8")
+    isolated = re.findall(r"<bdi>[^<]*</bdi>(?:</b>)? (?:<span class=\"predicted\">)?→&nbsp;<bdi>[^<]*</bdi>", text)
+    assert len(isolated) == text.count("→&nbsp;") > 4
 
 
 @pytest.fixture
