@@ -217,6 +217,17 @@ def test_names_from_right_to_left_turn_nothing_round_that_stands_beside_them(tmp
 
 @NEEDED
 @pytest.mark.slow
+def test_a_long_name_of_a_class_makes_the_page_no_wider_than_a_phone(chromium, tmp_path):
+    name = "Araneus_diadematus_Clerck_1757_juvenile_female_from_the_north"
+    written(tmp_path, one("1", name, 0.9), classes=(name, "blue"))
+    page = chromium.new_page(viewport={"width": 360, "height": 800})
+    page.goto((tmp_path / "page.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.close()
+
+
+@NEEDED
+@pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_reader_can_use_it(chromium, tmp_path, size, scheme):
