@@ -65,6 +65,31 @@ def _overlays(explanations: Explanations, place: int) -> Iterator[Overlaid]:
         yield Overlaid(f"attention, {key}", overlay(shown.image, maps[place]))
 
 
+def maps(layers: Mapping[str, str], sizes: Mapping[str, str], attention: str, *, own: bool) -> str:
+    """Return what the maps over the images are, and where they are taken.
+
+    Args:
+        layers: the `last` one and the `finer` one; both are the stage before the last in a network of tokens.
+        sizes: how many places the maps behind either have.
+        attention: what has maps of its own; empty without such.
+        own: whether the head has class maps.
+
+    >>> places = {"last": "3 × 3", "finer": "6 × 6"}
+    >>> print(maps({"last": "bn2", "finer": "conv"}, places, "", own=False).split(": ")[1])  # doctest: +ELLIPSIS
+    Grad-CAM behind bn2, the end of the last stage (3 × 3 places, enlarged to the image), LayerCAM behind conv, ...
+    """
+    stages = {"last": "the end of the last stage", "finer": "the end of the stage before"}
+    if layers["last"] == layers["finer"]:
+        stages["last"] = stages["finer"] = "the end of the stage before the last"
+    text = (
+        "The brighter, the more the place adds to the score of the class: "
+        f"Grad-CAM behind {layers['last']}, {stages['last']} ({sizes['last']} places, enlarged to the image), "
+        f"LayerCAM behind {layers['finer']}, {stages['finer']} ({sizes['finer']})"
+    )
+    text += ", and the map that the head averages to the score" if own else ""
+    return f"{text}. Attention is of {attention}, from its least to its largest weight." if attention else f"{text}."
+
+
 def darkness(explanations: Explanations) -> str:
     """Return what a map that is dark everywhere means, as a sentence to add; "" where none is."""
     maps = [explanations.arrays[key] for key in OVERLAYS if key in explanations.arrays]

@@ -19,6 +19,7 @@ from pipeline.reporting import (
     notes,
     numbers,
     provenance,
+    score_words,
     standing,
     tables,
     wording,
@@ -64,6 +65,7 @@ def _sections(material: Material) -> dict[str, Any]:
     names, matrix = repeats[0].classes, aggregate.pooled_confusion(repeats)
     return {
         "results": tables.results(repeats),
+        "scores": score_words.scores(repeats[0].scores.by_name),
         "data": facts.data(material),
         "health": facts.health(material.health),
         "findings": tables.findings(material.health["findings"]),
@@ -121,7 +123,7 @@ def _inside(one: Repeat, explanations: Explanations, maps: Sequence[FeatureMaps]
     """Return the content of the section on the network's inside."""
     places, sizes = explanations.described["layers"], explained.sizes(explanations)
     own, attention = "class_maps" in explanations.arrays, explanations.described["attention"]
-    maps_are = wording.maps(places, explained.places(explanations), attention, own=own)
+    maps_are = explained.maps(places, explained.places(explanations), attention, own=own)
     return {
         "repeat": explanations.repeat,
         "rule": "its most confident wrong predictions, then right ones of median confidence.",
