@@ -22,6 +22,7 @@ from pipeline.reporting.examples import Example
 from pipeline.reporting.figures import DARK, Shown, wide_names
 from pipeline.reporting.figures import bars as bar_figures
 from pipeline.reporting.figures import confusion as matrices
+from pipeline.reporting.figures import curves as of_curves
 from pipeline.reporting.figures.curves import accuracy_limits, begin_at_zero
 
 NAMES = ["Trichonephila clavata", 'L\'épeire "d$iadème$"', "<script>", "蜘蛛 $x_1$"]
@@ -383,6 +384,35 @@ def luminance(color: str) -> float:
 def test_the_colors_of_a_theme_are_told_apart_in_gray(theme, pair):
     dark, light = sorted(luminance(getattr(theme, name)) for name in pair.split())
     assert (light + 0.05) / (dark + 0.05) >= 3
+
+
+def ratio(one, other):
+    """By WCAG 2."""
+    dark, light = sorted(map(luminance, (one, other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [figures.LIGHT, figures.DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("color", of_curves.COLORS)
+def test_the_colors_of_methods_stand_out_from_the_paper(theme, color):
+    assert ratio(color, theme.paper) >= 3
+
+
+def test_methods_of_the_same_line_differ_in_more_than_their_color_for_long():
+    lines, colors = len(of_curves.LINES), len(of_curves.COLORS)
+    assert len({(place % lines, place % colors) for place in range(lines * colors)}) == lines * colors == 42
+
+
+@pytest.mark.parametrize("theme", [figures.LIGHT, figures.DARK], ids=["light", "dark"])
+def test_what_is_filled_lightly_has_an_edge_that_stands_out(theme):
+    assert f"stroke: {theme.first}" in DRAWN["reliability"](theme=theme).decode()
+    assert f"stroke: {theme.first}" in DRAWN["values"](theme=theme).decode()
+    points = re.findall(rf"fill: {theme.second}; stroke: ([^;\"]+)", DRAWN["reliability"](theme=theme).decode())
+    assert set(points) == {theme.ink}
+
+
+def test_what_is_frozen_is_hatched():
+    assert "url(#h" in DRAWN["stages"]().decode()
 
 
 def test_curves_of_several_methods_differ_in_gray_by_their_lines():
