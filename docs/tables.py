@@ -19,6 +19,7 @@ from pipeline.core.files import flat
 from pipeline.core.recipe import Recipe
 from pipeline.core.sections import PHASES
 from pipeline.datasets.collect.sets import SETS
+from pipeline.evaluation.scores import SCORES
 from pipeline.networks import freezing
 from pipeline.networks.attention.table import ATTENTIONS, POSITIONS
 from pipeline.networks.backbones.table import BACKBONES
@@ -26,9 +27,10 @@ from pipeline.networks.build import Plan, build
 from pipeline.networks.insertion import shapes
 from pipeline.networks.network import Network
 from pipeline.networks.strategies import EVERYTHING, HEAD, LP_FT, PROBE, STRATEGIES, WHOLE, part_of
+from pipeline.reporting import score_words
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/data.md")
+PAGES = ("README.md", "docs/data.md", "docs/report.md")
 CHOICES = ROOT / "docs/choices.md"
 TABLE = re.compile(r"(<!-- make tables fills: ([^-]+) -->\n)((?:\|.*\n)+)")
 # As ECSM has spiders.
@@ -155,6 +157,7 @@ def _own_split(name: str) -> str | None:
 CELLS: dict[tuple[str, str], Callable[[str], str | None]] = {
     ("recipe", "network"): _network,
     ("data", "its own split"): _own_split,
+    ("score", "what it is"): lambda name: score_words.score(SCORES[name]),
 }
 
 

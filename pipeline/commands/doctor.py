@@ -16,6 +16,7 @@ from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.core.shortening import cut
+from pipeline.core.text_width import columns, padded
 from pipeline.datasets.collect import bringing, hashable, health, metadata, sets
 from pipeline.datasets.collect.findings import Finding
 from pipeline.datasets.prepared import dividing
@@ -205,8 +206,10 @@ def _bars(classes: Mapping[str, int]) -> list[str]:
     """Return a bar for each class, the largest first with 40 signs."""
     largest_first = sorted(classes.items(), key=lambda entry: (-entry[1], entry[0]))
     ordered = [(cut(name, NAME, ""), count) for name, count in largest_first]
-    width, most = max((len(name) for name, _ in ordered), default=0), max(classes.values(), default=0)
-    return [f"  {name:<{width}} {count:>7,}  {'█' * max(round(BAR * count / most), 1)}" for name, count in ordered]
+    width, most = max((columns(name) for name, _ in ordered), default=0), max(classes.values(), default=0)
+    return [
+        f"  {padded(name, width)} {count:>7,}  {'█' * max(round(BAR * count / most), 1)}" for name, count in ordered
+    ]
 
 
 def _finding_lines(findings: Sequence[Mapping[str, Any]]) -> list[str]:

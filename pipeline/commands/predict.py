@@ -18,6 +18,7 @@ from pipeline.commands import devices
 from pipeline.commands.output_places import Outputs, check_maps, checked
 from pipeline.core import paths, percents
 from pipeline.core.counting import counted
+from pipeline.core.text_width import columns, padded
 from pipeline.datasets.collect.listing import circle_notes, escaped
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def _results(target: Path | None, loaded: "Bundle", top: int) -> Iterator[Use]:
         with tables.written(target, top) as write:
             yield lambda batch: _each(write, batch)
     elif sys.stdout.isatty():
-        width = max(len(escaped(one)) for one in loaded.description.classes)
+        width = max(columns(escaped(one)) for one in loaded.description.classes)
         yield lambda batch: _each(lambda one: _print(one, width), batch)
     else:
         stream = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", errors="backslashreplace", newline="")
@@ -146,7 +147,8 @@ def _print(one: Prediction, width: int) -> None:
     # What cannot be used has a line already.
     if not one.error:
         mark = ("  (strange)" if one.doubt.strange else "  (look)") if one.doubt and one.doubt.ask else ""
-        line = f"{percents.number(one.probability) + '%':>7}  {escaped(one.label):<{width}}  {escaped(one.path)}{mark}"
+        sure, label = f"{percents.number(one.probability)}%", padded(escaped(one.label), width)
+        line = f"{sure:>7}  {label}  {escaped(one.path)}{mark}"
         tqdm.write(line, file=sys.stdout)
 
 

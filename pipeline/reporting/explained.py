@@ -15,6 +15,9 @@ OVERLAYS = {
     "layer_cam": "LayerCAM, predicted class",
     "class_maps": "the head's own map, predicted class",
 }
+OF_PREDICTED = {"grad_cam": "Grad-CAM", "layer_cam": "LayerCAM", "class_maps": "the head's own map"}
+# Median correlation above which maps are said to be the same.
+ALIKE = 0.8
 DARK = (
     " A map that is dark everywhere has one value in all places, of Grad-CAM mostly zero: no place adds to the score."
 )
@@ -62,11 +65,66 @@ def _overlays(explanations: Explanations, place: int) -> Iterator[Overlaid]:
         yield Overlaid(f"attention, {key}", overlay(shown.image, maps[place]))
 
 
+def maps(layers: Mapping[str, str], sizes: Mapping[str, str], attention: str, *, own: bool) -> str:
+    """Return what the maps over the images are, and where they are taken.
+
+    Args:
+        layers: the `last` one and the `finer` one; both are the stage before the last in a network of tokens.
+        sizes: how many places the maps behind either have.
+        attention: what has maps of its own; empty without such.
+        own: whether the head has class maps.
+
+    >>> places = {"last": "3 × 3", "finer": "6 × 6"}
+    >>> print(maps({"last": "bn2", "finer": "conv"}, places, "", own=False).split(": ")[1])  # doctest: +ELLIPSIS
+    Grad-CAM behind bn2, the end of the last stage (3 × 3 places, enlarged to the image), LayerCAM behind conv, ...
+    """
+    stages = {"last": "the end of the last stage", "finer": "the end of the stage before"}
+    if layers["last"] == layers["finer"]:
+        stages["last"] = stages["finer"] = "the end of the stage before the last"
+    text = (
+        "The brighter, the more the place adds to the score of the class: "
+        f"Grad-CAM behind {layers['last']}, {stages['last']} ({sizes['last']} places, enlarged to the image), "
+        f"LayerCAM behind {layers['finer']}, {stages['finer']} ({sizes['finer']})"
+    )
+    text += ", and the map that the head averages to the score" if own else ""
+    return f"{text}. Attention is of {attention}, from its least to its largest weight." if attention else f"{text}."
+
+
 def darkness(explanations: Explanations) -> str:
     """Return what a map that is dark everywhere means, as a sentence to add; "" where none is."""
     maps = [explanations.arrays[key] for key in OVERLAYS if key in explanations.arrays]
     dark = any(not one.any(axis=(-2, -1)).all() for one in maps)
     return DARK if dark else ""
+
+
+def sameness(explanations: Explanations) -> str:
+    """Return which maps hardly differ from image to image, as a sentence to add; "" where none is so."""
+    alike = {
+        name: _alikeness(explanations.arrays[key]) for key, name in OF_PREDICTED.items() if key in explanations.arrays
+    }
+    same = [f"{name} {value:.2f}" for name, value in alike.items() if value > ALIKE]
+    if not same:
+        return ""
+    listed = ", ".join(same)
+    return (
+        f" These maps are nearly the same for all images shown, so they say little about any of them: {listed} (median "
+        "correlation between the maps of two images)."
+    )
+
+
+def _alikeness(maps: npt.NDArray[Any]) -> float:
+    """Return the median correlation of the maps (n, h, w) of two images; 0 where no two have more than one value."""
+    flat = maps.reshape(len(maps), -1).astype(np.float64)
+    varied = flat[flat.std(axis=1) > 0]
+    if len(varied) < 2:
+        return 0.0
+    return float(np.median(np.corrcoef(varied)[np.triu_indices(len(varied), k=1)]))
+
+
+def places(explanations: Explanations) -> dict[str, str]:
+    """Return how many places the maps of the last layer and of the finer one have."""
+    arrays = {"last": "grad_cam", "finer": "layer_cam"}
+    return {layer: " × ".join(map(str, explanations.arrays[name].shape[1:])) for layer, name in arrays.items()}
 
 
 def positions(explanations: Explanations) -> dict[str, ImageArray]:

@@ -19,6 +19,7 @@ from pipeline.reporting import (
     notes,
     numbers,
     provenance,
+    score_words,
     standing,
     tables,
     wording,
@@ -64,6 +65,7 @@ def _sections(material: Material) -> dict[str, Any]:
     names, matrix = repeats[0].classes, aggregate.pooled_confusion(repeats)
     return {
         "results": tables.results(repeats),
+        "scores": score_words.scores(repeats[0].scores.by_name),
         "data": facts.data(material),
         "health": facts.health(material.health),
         "findings": tables.findings(material.health["findings"]),
@@ -120,13 +122,14 @@ def _stages_caption(repeats: Sequence[Repeat]) -> str:
 def _inside(one: Repeat, explanations: Explanations, maps: Sequence[FeatureMaps]) -> dict[str, Any]:
     """Return the content of the section on the network's inside."""
     places, sizes = explanations.described["layers"], explained.sizes(explanations)
-    maps_are = wording.maps(places, explanations.described["attention"], own="class_maps" in explanations.arrays)
+    own, attention = "class_maps" in explanations.arrays, explanations.described["attention"]
+    maps_are = explained.maps(places, explained.places(explanations), attention, own=own)
     return {
         "repeat": explanations.repeat,
         "rule": "its most confident wrong predictions, then right ones of median confidence.",
-        "maps": maps_are + explained.darkness(explanations),
+        "maps": maps_are + explained.sameness(explanations) + explained.darkness(explanations),
         "overlays": explained.overlays(explanations),
-        "attention": explanations.described["attention"],
+        "attention": attention,
         "features": maps,
         "stages": ", ".join(sizes),
         "unchanged": wording.first_layers(one.record.recipe.network.freeze, one.record.stages["stem"]),

@@ -17,6 +17,8 @@ from pipeline.reporting.material import Material
 # Of more classes than the first, a part of the confusion matrix is drawn apart: at most the second's number of them.
 WHOLE_MATRIX = 40
 ZOOMED = 20
+LOSSES = {"train_loss": "Training", "val_loss": "Validation"}
+ACCURACIES = {"train_accuracy": "Training", "val_accuracy": "validation"}
 VALUES = {"start": "at the start", "trained": "after training", "random": "random, without pre-training"}
 
 
@@ -131,16 +133,19 @@ def counts_alt(counts: Mapping[str, int]) -> str:
 
 
 def _loss_alt(series: Mapping[str, Curve], unit: str) -> str:
-    curve = series["train_loss"]
+    parts = [f"{name}: {_loss_ends(series[key], unit)}." for key, name in LOSSES.items() if key in series]
+    return f"Loss over the {unit}s. {' '.join(parts)}"
+
+
+def _loss_ends(curve: Curve, unit: str) -> str:
     steps = [f"{step:,.0f}" for step in curve.steps(unit)]
-    ends = f"{curve.mean[0]:.3g} after {unit} {steps[0]}, {curve.mean[-1]:.3g} after {steps[-1]}"
-    return f"Loss over the {unit}s. Training: {ends}."
+    return f"{curve.mean[0]:.3g} after {unit} {steps[0]}, {curve.mean[-1]:.3g} after {steps[-1]}"
 
 
 def _accuracy_alt(series: Mapping[str, Curve], tested: float, unit: str) -> str:
-    last = tables.percent(series["train_accuracy"].mean[-1])
-    test = tables.percent(tested)
-    return f"Accuracy over the {unit}s. Training: {last} after the last {unit}; test part: {test}."
+    shown = {name: tables.percent(series[key].mean[-1]) for key, name in ACCURACIES.items() if key in series}
+    parts = [f"{name}: {last} after the last {unit}; " for name, last in shown.items()]
+    return f"Accuracy over the {unit}s. {''.join(parts)}test part: {tables.percent(tested)}."
 
 
 def _phases_alt(starts: Mapping[str, int], unit: str) -> str:

@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from pipeline.core.text_width import columns, padded
+
 # Its imports take a third of a second, which a line on a terminal need not wait for.
 if TYPE_CHECKING:
     from pipeline.reporting.tables import Table
@@ -20,14 +22,16 @@ def aligned(table: "Table") -> Iterator[str]:
     name    n
     a      10
     bcdef   1
+    >>> print("\n".join(aligned(Table(("name", "n"), [("蜘蛛", "10"), ("bcdef", "1")], numbers_from=1))))
+    name    n
+    蜘蛛   10
+    bcdef   1
     """
     rows: Sequence[tuple[str, ...]] = [table.header, *table.rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(columns, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         placed = enumerate(zip(row, widths, strict=True))
-        cells = [
-            f"{cell:<{width}}" if place < table.numbers_from else f"{cell:>{width}}" for place, (cell, width) in placed
-        ]
+        cells = [padded(cell, width, right=place >= table.numbers_from) for place, (cell, width) in placed]
         yield "  ".join(cells).rstrip()
 
 
@@ -35,7 +39,7 @@ def fitted(table: "Table") -> str:
     """Return the table in columns, or, on a terminal that is too narrow for them, a block a row."""
     lines = [*aligned(table)]
     width = _terminal_width()
-    if width is None or max(map(len, lines)) <= width:
+    if width is None or max(map(columns, lines)) <= width:
         return "\n".join(lines)
     return "\n\n".join(_block(table.header, row) for row in table.rows)
 

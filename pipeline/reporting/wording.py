@@ -226,20 +226,6 @@ def _cut(image: int, crop: int, padding: int) -> str:
     return f" (in training {' '.join(filter(None, (random, around)))})" if random or around else ""
 
 
-def maps(layers: Mapping[str, str], attention: str, *, own: bool) -> str:
-    """Return what the maps over the images are, and where they are taken; `own` is whether the head has class maps.
-
-    >>> maps({"last": "layer4.1", "finer": "layer3.1"}, "", own=False).split(": ")[1]
-    'Grad-CAM behind layer4.1, LayerCAM behind layer3.1.'
-    """
-    text = (
-        "The brighter, the more the place adds to the score of the class: "
-        f"Grad-CAM behind {layers['last']}, LayerCAM behind {layers['finer']}"
-    )
-    text += ", and the map that the head averages to the score" if own else ""
-    return f"{text}. Attention is of {attention}, from its least to its largest weight." if attention else f"{text}."
-
-
 def first_layers(freeze: str, stem: Counted) -> str:
     """Return why the first layers' values are as they were, where they are."""
     if stem.trainable or freeze == PHASES:

@@ -78,6 +78,30 @@ def test_on_a_wide_screen_classes_with_the_longest_name_of_a_drawn_spider_fit_to
     page.close()
 
 
+# A name of a class as long as people give them, in a word and in many.
+LONGEST = "Araneus_diadematus_Clerck_1757_juvenile_female_from_the_north of the Trichonephila clavata group"
+RENAMED = """
+    ([names, name]) => [...document.querySelectorAll("tbody bdi")]
+                       .filter(one => names.includes(one.textContent)).map(one => one.textContent = name)
+"""
+
+
+def test_on_paper_and_on_a_phone_long_names_of_classes_leave_room_for_their_numbers(chromium, address):
+    page = chromium.new_page(viewport={"width": SIZES["wide"], "height": 900})
+    page.goto(address)
+    assert page.evaluate(RENAMED, [written_results.CLASSES, LONGEST])
+    # A4 without its margins, at 96 pixels an inch.
+    page.set_viewport_size({"width": 718, "height": 1000})
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 718
+    assert page.evaluate(SCROLLED) == []
+    page.emulate_media(media="screen")
+    page.set_viewport_size({"width": 360, "height": 800})
+    widths = "[...document.querySelectorAll('#classes tbody th')].map(cell => cell.clientWidth)"
+    assert all(100 < width <= 200 for width in page.evaluate(widths))
+    page.close()
+
+
 def test_no_picture_reaches_beyond_its_box(opened):
     beyond = """
         [...document.images].filter(i => !i.closest(".wide") && i.getBoundingClientRect().right > innerWidth)

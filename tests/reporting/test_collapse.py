@@ -1,5 +1,6 @@
 """When the report says that a regularizer's weights have run into one place."""
 
+import numpy as np
 import pytest
 import written_results
 
@@ -145,7 +146,8 @@ HEALTH = {
 DRAWN = ("counts", "loss", "accuracy", "stages", "confusion", "classes", "reliability", "values")
 CHARTS = dict.fromkeys(DRAWN, Picture(b"<svg/>", b"<svg/>", b"", "a chart"))
 DESCRIBED = {"layers": {"last": "layer4.1", "finer": "layer3.1"}, "attention": "", "features": []}
-EXPLAINED = Explanations(1, values={}, described=DESCRIBED, arrays={}, images=[])
+MAPS = dict.fromkeys(("grad_cam", "layer_cam"), np.ones((1, 3, 3), dtype=np.uint8))
+EXPLAINED = Explanations(1, values={}, described=DESCRIBED, arrays=MAPS, images=[])
 
 
 @pytest.mark.parametrize(("near", "said"), [({"maximum": 0.9, "entropy": 0.1}, True), ({}, False)])

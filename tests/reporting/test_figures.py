@@ -19,9 +19,10 @@ from pipeline.reporting import calibration, figures
 from pipeline.reporting.aggregate import ClassScore, spread
 from pipeline.reporting.curves import Curve
 from pipeline.reporting.examples import Example
-from pipeline.reporting.figures import DARK, Shown
+from pipeline.reporting.figures import DARK, Shown, wide_names
 from pipeline.reporting.figures import bars as bar_figures
 from pipeline.reporting.figures import confusion as matrices
+from pipeline.reporting.figures import curves as of_curves
 from pipeline.reporting.figures.curves import accuracy_limits, begin_at_zero
 
 NAMES = ["Trichonephila clavata", 'L\'épeire "d$iadème$"', "<script>", "蜘蛛 $x_1$"]
@@ -385,6 +386,35 @@ def test_the_colors_of_a_theme_are_told_apart_in_gray(theme, pair):
     assert (light + 0.05) / (dark + 0.05) >= 3
 
 
+def ratio(one, other):
+    """By WCAG 2."""
+    dark, light = sorted(map(luminance, (one, other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [figures.LIGHT, figures.DARK], ids=["light", "dark"])
+@pytest.mark.parametrize("color", of_curves.COLORS)
+def test_the_colors_of_methods_stand_out_from_the_paper(theme, color):
+    assert ratio(color, theme.paper) >= 3
+
+
+def test_methods_of_the_same_line_differ_in_more_than_their_color_for_long():
+    lines, colors = len(of_curves.LINES), len(of_curves.COLORS)
+    assert len({(place % lines, place % colors) for place in range(lines * colors)}) == lines * colors == 42
+
+
+@pytest.mark.parametrize("theme", [figures.LIGHT, figures.DARK], ids=["light", "dark"])
+def test_what_is_filled_lightly_has_an_edge_that_stands_out(theme):
+    assert f"stroke: {theme.first}" in DRAWN["reliability"](theme=theme).decode()
+    assert f"stroke: {theme.first}" in DRAWN["values"](theme=theme).decode()
+    points = re.findall(rf"fill: {theme.second}; stroke: ([^;\"]+)", DRAWN["reliability"](theme=theme).decode())
+    assert set(points) == {theme.ink}
+
+
+def test_what_is_frozen_is_hatched():
+    assert "url(#h" in DRAWN["stages"]().decode()
+
+
 def test_curves_of_several_methods_differ_in_gray_by_their_lines():
     of_methods = {f"method {n}": curve for n, curve in enumerate([curves(5)["train_accuracy"]] * 7)}
     dashes = re.findall(r"stroke-dasharray: ([\d., ]+)", figures.methods(of_methods, "accuracy").decode())
@@ -482,3 +512,43 @@ def test_a_chart_is_written_as_png_where_it_is_asked_for(name):
     with Image.open(io.BytesIO(DRAWN[name](theme=figures.PNG))) as picture:
         assert picture.format == "PNG"
         assert round(picture.info["dpi"][0]) == 150
+
+
+WIDE = "络新妇蜘蛛属雌性成体背面照片采集于二零二三年六月的云南省西双版纳热带植物园"
+
+
+def test_letters_of_two_columns_fill_half_as_many_of_a_line():
+    lines = figures.wrapped(WIDE, 20, lines=2).split("\n")
+    assert max(map(len, lines)) == 10
+    assert len(figures.wrapped(WIDE).split("\n")) == 3
+    assert figures.shortened(WIDE, 12) == "络新妇…物园"
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_an_svg_has_room_for_wide_names_that_the_readers_font_writes(name):
+    def left(names):
+        """Return how many points there are left of the axis for its names."""
+        upright = rb'text-anchor: end; [^>]* x="([\d.]+)"[^>]*rotate\(-0 [^>]*>(?:\xe8\x9c\x98|a<)'
+        first, second = re.findall(upright, NAMED[name](names))
+        assert first == second
+        return float(first)
+
+    six, twelve = left(["蜘" * 6, "a"]), left(["蜘" * 12, "a"])
+    assert twelve - six >= 6 * 9 * 0.9
+    assert figures.wrapped(WIDE).encode().split(b"\n")[0] in NAMED[name]([WIDE, "a"])
+
+
+def test_a_png_sets_wide_names_in_a_font_that_has_them_and_others_as_ever(monkeypatch):
+    monkeypatch.setattr(wide_names, "FALLBACKS", ("A font that nobody has", "DejaVu Serif"))
+    wide_names._installed.cache_clear()
+    figure = plt.figure()
+    axes = figure.add_subplot()
+    axes.set_yticks([0, 1], ["owl", "蜘蛛"])
+    axes.set_title("蜘蛛")
+    wide_names.prepare(figure, "png")
+    owl, spider = axes.get_yticklabels()
+    assert (owl.get_text(), owl.get_fontfamily()) == ("owl", ["sans-serif"])
+    for text in (spider, axes.title):
+        assert (text.get_text(), text.get_fontfamily()) == ("蜘蛛", ["sans-serif", "DejaVu Serif"])
+    plt.close(figure)
+    wide_names._installed.cache_clear()

@@ -47,7 +47,7 @@ def shown(text):
 
 def test_pictures_are_by_class_and_the_least_sure_first(tmp_path):
     text = written(tmp_path, one("1", "green", 0.9), one("2", "red", 0.8), one("3", "green", 0.6), one("4", "red", 0.8))
-    assert re.findall(r"<h2>(.*)</h2>", text) == ["red", "green"]
+    assert re.findall(r"<h2><bdi>(.*)</bdi></h2>", text) == ["red", "green"]
     assert shown(text) == ["2", "4", "3", "1"]
     assert text.count('src="data:image/jpeg;base64,') == 4
     assert 'alt="3: green with a probability of 60.0\N{NO-BREAK SPACE}%"' in text
@@ -108,7 +108,7 @@ def test_strange_images_are_first_in_each_class_and_counted_beside_it(tmp_path):
     ]
     text = written(tmp_path, *predictions, outliers=OUTLIERS)
     assert shown(text) == ["4", "2", "3", "1", "5"]
-    assert re.findall("#class-.*>(.*)</a>", text) == ["red (4, 2 strange)", "green (1)"]
+    assert re.findall("#class-.*><bdi>(.*)</a>", text) == ["red</bdi> (4, 2 strange)", "green</bdi> (1)"]
     assert '<p class="legend">4 images, 2 strange.</p>' in text
     assert "the strange images come first, then the least sure" in text
     text = written(tmp_path, *predictions, outliers=OUTLIERS, pictures=3)
@@ -163,11 +163,14 @@ def test_a_test_accuracy_without_an_interval_says_so(tmp_path):
 
 def test_classes_without_images_are_named_up_to_a_number(tmp_path):
     text = written(tmp_path, one("1", "red", 0.9), classes=("red", "<green>", "blue"))
-    assert "No image was assigned to 2 of the 3 classes: &lt;green&gt;, blue.</p>" in text
+    assert "No image was assigned to 2 of the 3 classes: <bdi>&lt;green&gt;</bdi>, <bdi>blue</bdi>.</p>" in text
     classes = ["red", *(f"class {n}" for n in range(NAMED + 5))]
     text = written(tmp_path, one("1", "red", 0.9), classes=classes)
-    assert f"No image was assigned to {NAMED + 5} of the {NAMED + 6} classes: class 0, class 1," in text
-    assert f"class {NAMED - 1}, and 5 more.</p>" in text
+    assert (
+        f"No image was assigned to {NAMED + 5} of the {NAMED + 6} classes: <bdi>class 0</bdi>, <bdi>class 1</bdi>,"
+        in text
+    )
+    assert f"<bdi>class {NAMED - 1}</bdi>, and 5 more.</p>" in text
     assert "No image was assigned" not in written(
         tmp_path, *(one(name, name, 0.9) for name in ("red", "green", "blue"))
     )
@@ -199,6 +202,28 @@ def test_names_of_files_and_classes_are_text(tmp_path):
     assert "&lt;b&gt;&amp;amp;" in text
     assert r"two\x0alines.jpg" in text
     assert r"caf\xe9.jpg" in text
+
+
+def test_names_from_right_to_left_turn_nothing_round_that_stands_beside_them(tmp_path):
+    name, other = "عنكبوت الذئب", "عنكبوت القفز"
+    prediction = Prediction(path=f"{name}/1.png", top=(Guess(name, 0.9), Guess(other, 0.1)))
+    text = written(tmp_path, prediction, classes=(name, other))
+    assert f"><bdi>{name}</bdi> (1)</a>" in text
+    assert f"<h2><bdi>{name}</bdi></h2>" in text
+    assert f"then <bdi>{other}</bdi> 10.0" in text
+    assert f"classes: <bdi>{other}</bdi>.</p>" in text
+    assert re.search(r"\.file {[^}]*direction: ltr;[^}]*unicode-bidi: isolate", text)
+
+
+@NEEDED
+@pytest.mark.slow
+def test_a_long_name_of_a_class_makes_the_page_no_wider_than_a_phone(chromium, tmp_path):
+    name = "Araneus_diadematus_Clerck_1757_juvenile_female_from_the_north"
+    written(tmp_path, one("1", name, 0.9), classes=(name, "blue"))
+    page = chromium.new_page(viewport={"width": 360, "height": 800})
+    page.goto((tmp_path / "page.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    page.close()
 
 
 @NEEDED

@@ -1,7 +1,9 @@
 import csv
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny
@@ -13,8 +15,9 @@ from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.collect.published import described
 from pipeline.evaluation.scores import SCORES, Score
-from pipeline.reporting import figures, pictures
+from pipeline.reporting import figures, markup, pictures
 from pipeline.reporting import page as report_page
+from pipeline.reporting.curves import Curve
 from pipeline.stages import report
 
 PHOTOGRAPHS = pictures.photographs
@@ -130,6 +133,7 @@ def test_a_new_score_is_on_the_page_in_its_table_and_in_the_summary(results, mon
     text = made_page().text
     assert "error rate 20.0 % ± 10.0" in text
     assert "error rate (%)" in text
+    assert "error rate wrong ones" in text
     summary = json.loads(Path("metrics/summary.json").read_text(encoding="utf-8"))
     assert summary["error_rate"] == pytest.approx({"mean": 0.2, "sd": 0.1, "n": 3})
 
@@ -254,6 +258,36 @@ def test_without_a_wrong_prediction_the_table_of_them_has_its_header_alone(resul
     report.main()
     text = Path("metrics/report/look_first.csv").read_text(encoding="utf-8")
     assert text == "path,actual,predicted,confidence,repeat,wrong_in,tested_in\n"
+
+
+def test_the_page_says_what_each_score_is_and_which_end_of_it_is_better(page):
+    scores = page.text[page.text.index("What each score is") : page.text.index("Data health")]
+    assert "macro-F1 mean F1 of the classes, each counting the same balanced accuracy" in scores
+    assert "NLL mean negative log-likelihood of the actual class; the smaller, the better" in scores
+    assert "F1 of a class: the harmonic mean of its precision" in scores
+
+
+@pytest.mark.parametrize(("confidence", "sure"), [(0.43, False), (0.93, True)])
+def test_a_doubt_of_labels_is_said_where_the_network_is_sure_and_one_wrong_image_is_one(confidence, sure):
+    material = SimpleNamespace(wrong=[SimpleNamespace(example=SimpleNamespace(confidence=confidence))])
+    template = (markup.TEMPLATES / "page.html").read_text(encoding="utf-8")
+    (legend,) = re.findall(r'<p class="legend">.*look_first.csv.*', template)
+    for count, words in ((1, "has the one image that was taken"), (2_000, "has all 2,000 images that were taken")):
+        text = markup.environment().from_string(legend).render(material=material, wrong=count)
+        assert ("it may be the label" in text, words in text) == (sure, True)
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_the_words_for_curves_have_validation_where_it_is_drawn(validated):
+    curve = Curve([1, 2], [9, 18], [0.75, 0.5], low=[0.75, 0.5], high=[0.75, 0.5], repeats={})
+    parts = ("train", "val") if validated else ("train",)
+    series = {f"{part}_{quantity}": curve for part in parts for quantity in ("loss", "accuracy")}
+    loss, accuracy = pictures._loss_alt(series, "epoch"), pictures._accuracy_alt(series, 0.9, "epoch")
+    ends = ": 0.75 after epoch 1, 0.5 after 2."
+    assert loss == f"Loss over the epochs. Training{ends}" + f" Validation{ends}" * validated
+    last = ": 50.0 % after the last epoch; "
+    expected = f"Accuracy over the epochs. Training{last}" + f"validation{last}" * validated + "test part: 90.0 %."
+    assert accuracy.replace("\N{NO-BREAK SPACE}", " ") == expected
 
 
 def test_each_chart_has_its_numbers_beside_it_in_a_table(page):
@@ -451,8 +485,17 @@ def test_the_page_shows_what_each_explained_image_has(page):
     assert sum(alt.startswith("Grad-CAM, predicted class, over") for alt in shown) == 4
     assert sum(alt.startswith("Grad-CAM, actual class, over") for alt in shown) == 1
     assert sum(alt.startswith("attention, spatial.position, over") for alt in shown) == 4
-    assert "Grad-CAM behind attention.block4, LayerCAM behind layer3.1, and the map that the head averages" in page.text
+    assert (
+        "Grad-CAM behind attention.block4, the end of the last stage (2 × 2 places, enlarged to the image)" in page.text
+    )
+    assert "layer3.1, the end of the stage before (2 × 2), and the map that the head averages" in page.text
     assert "Strategy 3b freezes them, so that after training they are as at the start." in page.text
+
+
+def test_actual_and_predicted_class_stand_in_their_order_whatever_way_their_script_runs(reported):
+    text = (reported / "metrics/report/index.html").read_text(encoding="utf-8")
+    isolated = re.findall(r"<bdi>[^<]*</bdi>(?:</b>)? (?:<span class=\"predicted\">)?→&nbsp;<bdi>[^<]*</bdi>", text)
+    assert len(isolated) == text.count("→&nbsp;") > 4
 
 
 @pytest.fixture

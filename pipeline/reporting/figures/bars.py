@@ -119,7 +119,9 @@ def stage_bars(stages: Mapping[str, Counted], theme: Theme = LIGHT, *, trains: s
         places = np.arange(len(stages))
         moving, frozen = zip(*((counted.trainable, counted.frozen) for counted in stages.values()), strict=True)
         axes.barh(places, moving, height=0.7, color=theme.first, label=trains)
-        bars = axes.barh(places, frozen, left=moving, height=0.7, color=theme.muted, label="frozen")
+        # Hatched: on a dark screen both colors are as light as each other.
+        hatched: dict[str, Any] = {"facecolor": theme.muted, "hatch": "////", "edgecolor": theme.paper, "linewidth": 0}
+        bars = axes.barh(places, frozen, left=moving, height=0.7, label="frozen", **hatched)
         axes.bar_label(bars, [f"{sum(both):,}" for both in zip(moving, frozen, strict=True)], padding=4)
         axes.set_yticks(places, list(stages))
         axes.set(xlabel="parameters and statistics of batch norms", ylim=(len(stages) - 0.4, -0.6))

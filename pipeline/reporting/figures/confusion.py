@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import PercentFormatter
 
+from pipeline.core.text_width import columns
 from pipeline.reporting.aggregate import IntArray
 from pipeline.reporting.figures.drawing import LIGHT, LINE, LINES, Theme, drawing, save, text_over, wrapped
 
@@ -31,7 +32,7 @@ def confusion_matrix(matrix: IntArray, classes: Sequence[str], theme: Theme = LI
     lines = min(max(int(cell / LINE), 1), LINES) if len(classes) <= NUMBERED_CLASSES else 1
     names = [wrapped(classes[place], lines=lines) for place in places]
     # Room for the names, which would otherwise come off the cells.
-    reach = max((len(line) * LETTER for name in names for line in name.split("\n")), default=0.0)
+    reach = max((columns(line) * LETTER for name in names for line in name.split("\n")), default=0.0)
     with drawing(theme, side + 1.3 + max(reach, 0.9), side + 0.6 + max(reach, 0.8)) as (figure, out):
         axes = figure.add_subplot()
         parts = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)

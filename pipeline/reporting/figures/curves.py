@@ -6,13 +6,15 @@ from types import MappingProxyType
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.typing import LineStyleType
 
 from pipeline.reporting.curves import Curve
 from pipeline.reporting.figures.drawing import LIGHT, Theme, drawing, save, wrapped
 
-# Okabe and Ito's, which the color-blind tell apart. Where they are as light as each other, in gray, the lines differ.
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c")
-LINES = ("-", "--", ":", "-.")
+# Okabe and Ito's, which the color-blind tell apart, the light ones darker: by WCAG's ratio all are 3 to 1 or more from
+# the paper of both themes. Where they are as light as each other, in gray, the lines differ.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#c8739f", "#b07a00", "#3f8fc2", "#8c8c8c")
+LINES: tuple[LineStyleType, ...] = ("-", "--", ":", "-.", (0, (7, 1.5, 1, 1.5, 1, 1.5)), (0, (9, 3)))
 NO_STARTS: Mapping[str, int] = MappingProxyType({})
 # Two points of accuracy. A narrower axis would draw the noise of a constant curve as large as a trend.
 NARROWEST = 0.02
@@ -140,7 +142,7 @@ def methods(
     """Draw one curve of each of several trainings together (spa_gca Figure 2): mean lines, and ranges over the repeats.
 
     Args:
-        curves: by what the legend calls them; each differs from the next in color and line, and 28 from each other.
+        curves: by what the legend calls them; each differs from the next in color and line, and 42 from each other.
         quantity: what the values are.
         theme: the colors.
         unit: as for `loss_curves`.
@@ -153,7 +155,7 @@ def methods(
             color = COLORS[place % len(COLORS)]
             line = LINES[place % len(LINES)]
             marker = "o" if len(curve.epochs) < 4 else ""
-            axes.plot(curve.steps(unit), curve.mean, line, color=color, marker=marker, label=wrapped(name))
+            axes.plot(curve.steps(unit), curve.mean, linestyle=line, color=color, marker=marker, label=wrapped(name))
             if len(curve.repeats) > 1:
                 axes.fill_between(curve.steps(unit), curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
         axes.set(xlabel=unit, ylabel=f"{quantity} (%)" if percent else quantity)

@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType
 
+from pipeline.reporting.figures import wide_names
+
 NOT_IN_XML = frozenset({"Cc", "Cs"})
 # Of a wrapped name at most, and the inches that each takes.
 LINES, LINE = 4, 0.15
@@ -62,15 +64,16 @@ def text_over(color: ColorType) -> str:
 
 
 def shortened(name: str, limit: int = 26) -> str:
-    """Return a name on one line, without characters that XML cannot hold, and without its middle if it is too long.
+    """Return a name on one line, without characters that XML cannot hold, and without its middle if it is too wide.
 
     >>> shortened("Trichonephila clavata (female)", 20)
     'Trichoneph… (female)'
     """
     line = "".join(REPLACEMENT if category(sign) in NOT_IN_XML else sign for sign in " ".join(name.split()))
-    if len(line) <= limit:
+    cells = wide_names.spaced(line)
+    if len(cells) <= limit:
         return line
-    return f"{line[: limit // 2]}…{line[-(limit // 2) + 1 :]}"
+    return wide_names.unspaced(f"{cells[: limit // 2]}…{cells[-(limit // 2) + 1 :]}")
 
 
 def wrapped(name: str, width: int = 26, lines: int = LINES) -> str:
@@ -83,8 +86,9 @@ def wrapped(name: str, width: int = 26, lines: int = LINES) -> str:
     Trichoneph… (female)
     """
     # Words rarely fill their lines, so that fewer letters may fit than the lines have.
-    tried = (textwrap.wrap(shortened(name, limit), width) for limit in range(lines * width, width - 1, -1))
-    return "\n".join(next(parts for parts in tried if len(parts) <= lines))
+    limits = range(lines * width, width - 1, -1)
+    tried = (textwrap.wrap(wide_names.spaced(shortened(name, limit)), width) for limit in limits)
+    return wide_names.unspaced("\n".join(next(parts for parts in tried if len(parts) <= lines)))
 
 
 def counts_locator(most: int = 9) -> MaxNLocator:
@@ -118,6 +122,9 @@ def drawing(theme: Theme, width: float, height: float) -> Iterator[tuple[Figure,
 def save(figure: Figure, out: io.BytesIO, kind: str) -> None:
     """Write a figure as `svg` or `png`, without date and program."""
     undated = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+    wide_names.prepare(figure, kind)
+    drawn = io.BytesIO()
     figure.savefig(
-        out, format=kind, metadata=undated[kind], bbox_inches="tight", dpi=150 if kind == "png" else "figure"
+        drawn, format=kind, metadata=undated[kind], bbox_inches="tight", dpi=150 if kind == "png" else "figure"
     )
+    out.write(wide_names.finish(drawn.getvalue(), kind))

@@ -1,6 +1,7 @@
 """Whether confidence can be believed."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
@@ -45,12 +46,15 @@ def _reliability(above: Axes, below: Axes, bins: Sequence[Bin], theme: Theme) ->
     width = bins[0].high - bins[0].low
     above.plot([0, 1], [0, 1], ":", color=theme.ink, label="as sure as right")
     middles = [(one.low + one.high) / 2 for one in some]
-    above.bar(middles, [one.accuracy for one in some], width * 0.92, color=theme.first, alpha=0.5, label="right")
+    # The edges stand out from the paper where the light bars do not, and those of the points from the bars.
+    light: dict[str, Any] = {"facecolor": (theme.first, 0.5), "edgecolor": theme.first}
+    above.bar(middles, [one.accuracy for one in some], width * 0.92, label="right", **light)
     above.plot(
         [one.confidence for one in some],
         [one.accuracy for one in some],
         "o",
         color=theme.second,
+        markeredgecolor=theme.ink,
         label="right, at the mean confidence",
     )
     above.set(ylim=(0, 1.03), xlim=(0, 1))

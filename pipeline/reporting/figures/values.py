@@ -1,6 +1,7 @@
 """How the values of the first layers and the weights of attention are distributed."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,8 +42,11 @@ def _panel(axes: Axes, distribution: Distribution, labels: Mapping[str, str], th
     colors = (theme.first, theme.second, theme.ink)
     edges = distribution["edges"]
     for place, (key, label) in enumerate(labels.items()):
-        style = {"fill": True, "alpha": 0.4} if place == 0 else {"linestyle": ("-", ":")[place - 1]}
-        axes.stairs(distribution[key], edges, color=colors[place], label=label, **style)
+        if place == 0:
+            filled: dict[str, Any] = {"facecolor": (colors[0], 0.4), "edgecolor": colors[0], "linewidth": 0.8}
+            axes.stairs(distribution[key], edges, fill=True, label=label, **filled)
+        else:
+            axes.stairs(distribution[key], edges, color=colors[place], linestyle=("-", ":")[place - 1], label=label)
     axes.set(xlabel="value", ylim=(0, None))
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
