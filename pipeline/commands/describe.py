@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline import config
 from pipeline.config import Resolved, choices
 from pipeline.config.comments import comments
 from pipeline.core import paths
@@ -114,7 +115,10 @@ def describe(resolved: Resolved, classes: int) -> dict[str, Any]:
 
 
 def settings(resolved: Resolved) -> dict[str, dict[str, Any]]:
-    """Return each value by its name, with the key of params.yaml that it is from and that key's comment."""
+    """Return each value by its name, with the key of params.yaml that it is from and that key's comment.
+
+    A comment is of the value beside it in the file, often its place in a paper: another value has none.
+    """
     recipe = resolved.recipe
     values = recipe.settings().model_dump(mode="json")
     # The phases have an entry of their own.
@@ -125,11 +129,20 @@ def settings(resolved: Resolved) -> dict[str, dict[str, Any]]:
     )
     origins = {name: (value, resolved.origin(name)) for name, value in flat(values)}
     origins |= {name: (value, name) for name, value in others.items()}
-    notes = comments(paths.PARAMS)
+    notes, written = comments(paths.PARAMS), dict(flat(config.read()))
     return {
-        name: {"value": value, "from": origin, "note": notes.get(origin, "")}
+        name: {
+            "value": value,
+            "from": origin,
+            "note": notes.get(origin, "") if _same(value, written.get(origin)) else "",
+        }
         for name, (value, origin) in origins.items()
     }
+
+
+def _same(value: Any, written: Any) -> bool:
+    """Return whether a value is the one in the file, where a name such as `freeze: 2` is a number."""
+    return bool(value == written or str(value) == str(written))
 
 
 def layers(network: "Network") -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Layer-wise fine-tuning: freeze the stages of a network that a strategy names.
 
-Ours: a layer's name in place of a strategy trains that layer and all later ones; frozen stages keep the statistics of
-their batch norms, of which no paper says anything.
+Ours: a layer's name in place of a strategy trains that layer and all later ones; frozen stages run as in testing,
+without dropout or stochastic depth, and keep the statistics of their batch norms, of which no paper says anything.
 """
 
 from collections.abc import Callable, Mapping, Sequence

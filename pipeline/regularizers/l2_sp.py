@@ -39,7 +39,8 @@ class L2SP(Regularizer):
     Source:
         L2-SP; SPA-GCA Table 4. `kernels` is what its authors' code covers by default (all tensors that it calls
         weights), with the alpha and beta of its script. `all` is what the code of DELTA and of AFA covers, every
-        parameter but the head's: the recipe `spa_gca` takes it, since Table 4's row was likelier made with that code.
+        parameter but the head's: the recipe `spa_gca` takes it, since Table 4's row was likelier made with that code,
+        yet with the alpha of L2-SP's script; the default of DELTA's code is 0.01.
         Departure: the head's penalty has its biases, as in the code of DELTA and of AFA; L2-SP's own leaves them out.
     """
 

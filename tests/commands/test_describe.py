@@ -150,10 +150,38 @@ def test_a_recipes_value_is_shown_with_its_place_in_the_paper() -> None:
     where = "recipes.ecsm.data.resize (section 2.2: resized to 224 x 224)"
     assert lines["data.resize"] == f"data.resize stretch {where}"
     assert lines["train.lr"] == "train.lr 0.0001 lr"
-    assert lines["train.optimizer"] == "train.optimizer adam recipes.ecsm.train.optimizer"
+    assert lines["train.optimizer"] == "train.optimizer adam recipes.ecsm.train.optimizer (Table 4, section 3.3.4)"
     assert lines["train.weight_decay"] == "train.weight_decay 0.0 defaults.train.weight_decay"
     gate = "options.attention.ecsm.gate_init"
     assert lines[gate] == f"{gate} paper {gate}"
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "note"),
+    [
+        (["recipe=ecsm"], "data.split.test", "section 2.1, Table 1: 7:3"),
+        (["recipe=ecsm", "recipes.ecsm.data.split.test=0.1"], "data.split.test", ""),
+        (["recipe=ecsm", "recipes.ecsm.data.split.val=0"], "data.split.val", "the paper has none"),
+        # A number in the file, a name in the experiment.
+        (["recipe=csca"], "network.freeze", "not said"),
+        (["recipe=csca", "attention=none", "recipes.csca.network.freeze=1"], "network.freeze", ""),
+        (
+            ["recipe=spa_gca", "regularizer=l2_sp", "recipes.spa_gca.options.regularizer.l2_sp.covers=kernels"],
+            "options.regularizer.l2_sp.covers",
+            "",
+        ),
+        # `auto` in the file, and no number by class of this set.
+        (["recipe=hierarchical", "data=cifar10"], "data.split.per_class", ""),
+        # Of the network, whose place in the paper is not theirs.
+        (["recipe=ecsm"], "data.mean", ""),
+    ],
+)
+def test_a_place_in_the_paper_is_shown_for_the_papers_own_value_alone(words: list[str], name: str, note: str) -> None:
+    options = [part for word in words for part in ("-S", word)]
+    setting = json.loads(describe(*options, "--classes", "9", "--json").output)["settings"][name]
+    assert setting["note"] == note
+    line = next(line for line in describe(*options, "--classes", "9").output.splitlines() if f"  {name} " in line)
+    assert line.endswith(f"  ({note})" if note else setting["from"])
 
 
 def test_every_choice_is_listed_with_its_line_and_its_options() -> None:

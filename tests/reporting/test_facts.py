@@ -358,7 +358,7 @@ def test_a_published_set_is_told_with_home_terms_citation_and_papers():
     assert told["Home"] == "http://vision.stanford.edu/aditya86/ImageNetDogs/"
     assert told["Terms"].startswith("Images of ImageNet, whose terms hold: ")
     assert told["Citation"].startswith("Khosla, Jayadevaprakash, Yao, Fei-Fei 2011")
-    assert told["In the papers"] == "CSCA and SPA-GCA: the official split, labels only"
+    assert told["In the papers"] == "CSCA: split not given; SPA-GCA: the official split; labels only"
 
 
 @pytest.mark.parametrize("published", [{}, {"published": None}])

@@ -47,6 +47,7 @@ class CBAM(Series):
     Source:
         ECSM section 3.2.3, after Woo et al. 2018. ECSM states neither r nor k: 8 fits its Table 6, 7 is CBAM's.
         Departure: no biases and no batch norm, which CBAM's own code has; Table 6's 28.5 M fits with and without.
+        Section 4.2 has it after a block's third convolution; that it follows its batch norm is a reading.
     """
 
     name: ClassVar[str] = "cbam"

@@ -21,7 +21,8 @@ def make_gate(gate_init: str, *last: nn.Module) -> Gate:
     """Return the gate, and initialize the layers that compute its logits.
 
     `paper`: sigmoid(z) with random z at the start of training, which scales pre-trained activations down: channels by
-    about 1/2 each, positions by factors between 0.2 and 0.97 that differ with the seed.
+    factors around 1/2 (nearest to it in SE, further apart in CBAM and ECSM), positions by factors from near 0 to near 1
+    that differ with the network and the seed.
     `identity`: 2 sigmoid(z) with z = 0 at the start, so that the network starts equal to the pre-trained one.
 
     Args:

@@ -52,8 +52,8 @@ class HierarchicalAttention(Attention):
 
     Source:
         Hierarchical section III (relevance: Eq. 12-13). Ours, where the paper has words without equations: the sizes
-        of all convolutions except the relevance's, the ReLUs, one channel per scale, the neighborhood, the last
-        sigmoid, and the whole memory, which the paper mentions and never defines.
+        of all convolutions (Eq. 12 has 3 x 3 as an example), the ReLUs, one channel per scale, the neighborhood, the
+        last sigmoid, and the whole memory, which the paper mentions and never defines.
     """
 
     name: ClassVar[str] = "hierarchical"

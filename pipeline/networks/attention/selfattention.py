@@ -28,7 +28,8 @@ class SelfAttention(Attention):
         InputError: for a reduction that leaves no channel.
 
     Source:
-        ECSM section 3.2.4 in the form of Zhang et al. 2019, SAGAN, Eq. 1-2 with r = 8 and no scaling of the products.
+        ECSM section 3.2.4 in the form of Zhang et al. 2019, SAGAN, Eq. 1-2, and Eq. 3 for g, with r = 8 and no
+        scaling of the products.
         Departure: v has C channels and no further convolution after it, which fits ECSM Table 6.
     """
 

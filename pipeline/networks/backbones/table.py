@@ -1,7 +1,8 @@
 """The pre-trained networks, one row each; imports no torch.
 
-Their ImageNet weights are torchvision's IMAGENET1K_V1, of the classic training: the papers' authors could
-have used these. Those of EfficientNet-Lite0 are a package's, which is installed with this project.
+Their ImageNet weights are torchvision's IMAGENET1K_V1, of the classic training: the papers' authors could have used
+these, except that of `animals`, who took Google's in TensorFlow. Those of EfficientNet-Lite0 are a package's, which is
+installed with this project.
 """
 
 import importlib.resources

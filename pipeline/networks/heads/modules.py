@@ -17,7 +17,8 @@ class ClassMaps(nn.Module):
         Input (N, C, H, W), output (N, K).
 
     Source:
-        CSCA, FCN-ResNet50. Departure: none.
+        CSCA section 2.2, FCN-ResNet50. Departure: section 2.1 embeds FCN and CAM in the residual unit without saying
+        how; this is one convolution at the end of the network.
     """
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -54,8 +55,9 @@ def mlp1024(features: int, *, classes: int, dropout: float) -> nn.Module:
     """Build the head whose parameters ECSM Table 5 counts: dropout, 1,024 hidden units, ReLU, dropout, linear layer.
 
     Source:
-        ECSM section 3.1.2. Departure: Table 3 prints 1,049,600 and 5,125 parameters, as of a layer that takes 1,024
-        features and of five classes; ResNet-50 has 2,048 features, and Table 5's numbers are of these.
+        ECSM sections 3.3.2 and 4.1, Tables 3 and 5. Departure: Table 3 prints 1,049,600 and 5,125 parameters, as of a
+        layer that takes 1,024 features and of five classes; ResNet-50 has 2,048 features, and Table 5's numbers are of
+        these.
     """
     return nn.Sequential(
         nn.Dropout(dropout),

@@ -60,7 +60,7 @@ CUB = DataSet(
     classes=200,
     counts=Counts(11788, 5994, 5794),
     read=cub,
-    paper="CSCA and SPA-GCA: the official split, labels only",
+    paper="CSCA: split not given; SPA-GCA: the official split; labels only",
     official="train_test_split.txt",
     downloads=(
         Download(

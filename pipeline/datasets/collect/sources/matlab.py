@@ -48,7 +48,7 @@ DOGS = DataSet(
     classes=120,
     counts=Counts(20580, 12000, 8580),
     read=dogs,
-    paper="CSCA and SPA-GCA: the official split, labels only",
+    paper="CSCA: split not given; SPA-GCA: the official split; labels only",
     official="train_list.mat with 100 images a class, test_list.mat with the others",
     downloads=(
         Download(
@@ -111,7 +111,7 @@ CARS = DataSet(
     classes=196,
     counts=Counts(16185, 8144, 8041),
     read=cars,
-    paper="CSCA: the official split, labels only; hierarchical: named, without results",
+    paper="CSCA: split not given, labels only; hierarchical: named, without results",
     official="cars_train and cars_test, about one half of each class",
     downloads=(
         Download(
