@@ -19,6 +19,7 @@ from pipeline.commands import COMMANDS, orbweaver, outlook
 from pipeline.config.choices import AXES, TABLES
 from pipeline.core.errors import InputError
 from pipeline.datasets.synthetic.synthetic import spider_image
+from pipeline.evaluation.scores import SCORES
 from pipeline.networks.attention.table import POSITIONS
 from pipeline.networks.backbones.table import BACKBONES
 from pipeline.networks.build import Plan, build
@@ -130,6 +131,7 @@ LOOKED_AT = list(dict.fromkeys(command for command in readme.commands() if comma
 CHOICES = {
     "recipe": set(tiny.shipped()["recipes"]),
     "position": set(POSITIONS),
+    "score": set(SCORES),
     **{{setting: axis for axis, setting in AXES.items()}.get(key, key): set(table) for key, table in TABLES.items()},
 }
 

@@ -231,13 +231,10 @@ def holding(lock: Path, words: str, *, kind: str) -> Iterator[None]:
         words: of the command, for who waits.
         kind: what runs, for the lines of this one.
     """
-
-    def waiting(who: str) -> None:
-        say(kind, [f"{who} runs in this clone; waiting for it, Ctrl-C ends the waiting"])
-
+    waits = "runs in this clone; waiting for it, Ctrl-C ends the waiting"
     with ExitStack() as stack:
         try:
-            stack.enter_context(held(lock, words, waiting=waiting))
+            stack.enter_context(held(lock, words, waiting=lambda who: say(kind, [f"{who} {waits}"])))
         except KeyboardInterrupt:
             say(kind, ["no longer waiting; the other goes on"])
             raise SystemExit(130) from None

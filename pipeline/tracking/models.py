@@ -16,10 +16,11 @@ from pipeline.bundles.description import FORMAT, Description
 from pipeline.core import paths
 from pipeline.core.files import flat
 from pipeline.tracking import labels, saving
+from pipeline.tracking.address import has_files
 from pipeline.tracking.background import Background
 from pipeline.tracking.failures import told_in_a_line
 from pipeline.tracking.saving import MODEL
-from pipeline.tracking.store import Store, has_files, make_run, opened, patient, quieten, runs_of
+from pipeline.tracking.store import Store, make_run, opened, patient, quieten, runs_of
 
 if TYPE_CHECKING:
     from mlflow.entities import LoggedModel

@@ -13,24 +13,14 @@ from pipeline.core import paths
 from pipeline.core.seeding import digest
 from pipeline.evaluation.compare.repeats import Files, Repeat
 from pipeline.tracking import labels
-from pipeline.tracking.address import uri
+from pipeline.tracking.address import has_files, uri
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import Content, Point, child_content, parent_content
 from pipeline.tracking.failures import told_in_a_line
 from pipeline.tracking.labels import CONTENT, IMAGES, KEY, NAME, NOTE, PARENT
 from pipeline.tracking.origin import CHANGES, FILE
 from pipeline.tracking.results import Results, complete, read
-from pipeline.tracking.store import (
-    Store,
-    by_repeat,
-    delete_doubles,
-    every_run_of,
-    has_files,
-    log,
-    make_run,
-    opened,
-    quieten,
-)
+from pipeline.tracking.store import Store, by_repeat, delete_doubles, every_run_of, log, make_run, opened, quieten
 
 if TYPE_CHECKING:
     from mlflow.entities import Run

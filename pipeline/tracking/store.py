@@ -9,7 +9,6 @@ from itertools import zip_longest
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import unquote, urlsplit
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
@@ -242,13 +241,3 @@ def log(
 def _parts(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def has_files(address: str) -> bool:
-    """Return whether the folder of a run's or a model's files is there; of one elsewhere, a server's, we are not told.
-
-    Args:
-        address: as MLflow records it, such as `file:///home/ada/spiders/mlruns/1/.../artifacts`.
-    """
-    place = urlsplit(address)
-    return place.scheme not in ("", "file") or Path(unquote(place.path)).is_dir()
