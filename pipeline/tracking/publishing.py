@@ -229,7 +229,7 @@ def _delete_files(store: Store, run: str) -> None:
     there = {artifact.path for artifact in store.client.list_artifacts(run)}
     artifacts = get_artifact_repository(store.client.get_run(run).info.artifact_uri, tracking_uri=uri())
     for name in sorted(there & OURS):
-        artifacts.delete_artifacts(name)  # type: ignore[no-untyped-call]
+        artifacts.delete_artifacts(name)
 
 
 def _log_data(store: Store, run: str, name: str, digest: str) -> None:
