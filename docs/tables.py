@@ -27,7 +27,6 @@ from pipeline.networks.build import Plan, build
 from pipeline.networks.insertion import shapes
 from pipeline.networks.network import Network
 from pipeline.networks.strategies import EVERYTHING, HEAD, LP_FT, PROBE, STRATEGIES, WHOLE, part_of
-from pipeline.reporting import score_words
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "docs/data.md", "docs/report.md")
@@ -157,7 +156,7 @@ def _own_split(name: str) -> str | None:
 CELLS: dict[tuple[str, str], Callable[[str], str | None]] = {
     ("recipe", "network"): _network,
     ("data", "its own split"): _own_split,
-    ("score", "what it is"): lambda name: score_words.score(SCORES[name]),
+    ("score", "what it is"): lambda name: SCORES[name].in_words,
 }
 
 

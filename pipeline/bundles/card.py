@@ -176,12 +176,8 @@ def rows(scores: Iterable[Titled]) -> Iterator[ScoreRow]:
 
 def explained(names: Collection[str]) -> str:
     """Return what scores are, in a sentence."""
-    said = [
-        f"{row.title}: {row.description}{' (lower is better)' if row.lower_is_better else ''}"
-        for name, row in SCORES.items()
-        if name in names
-    ]
-    return f"What they are: {'; '.join(said)}."
+    each = [f"{row.title}: {row.in_words}" for name, row in SCORES.items() if name in names]
+    return f"What they are: {'; '.join(each)}."
 
 
 def resize(prepared: Preprocessing) -> str:

@@ -1,4 +1,4 @@
-"""Errors of memory that does not reach, of a GPU or of the machine, by their words: torch is not imported for them."""
+"""Errors of full memory, of a GPU or of the machine, known by their words: torch is not imported for them."""
 
 SMALLER_BATCH = "-S batch_size=N, or for `orbweaver predict` --batch-size N"
 OUT_OF_MEMORY = (

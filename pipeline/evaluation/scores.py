@@ -92,6 +92,11 @@ class Score(Choice):
         return f"{self.scale * value:z.{self.decimals}f}"
 
     @property
+    def in_words(self) -> str:
+        """What it is, and which end of it is better where that is the lower."""
+        return self.description + " (lower is better)" * self.lower_is_better
+
+    @property
     def unit(self) -> str:
         """Unit behind a heading."""
         return " (%)" if self.percent else ""

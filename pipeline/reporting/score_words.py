@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from pipeline.evaluation.scores import SCORES, Score
+from pipeline.evaluation.scores import SCORES
 
 F1 = (
     "the harmonic mean of its precision, the part of what is predicted as the class that is right, and its recall, the "
@@ -14,12 +14,7 @@ def scores(names: Collection[str]) -> list[tuple[str, str]]:
     """Return the title of each of these scores with what it is, and F1, which others are made of.
 
     >>> scores(["accuracy", "nll"])[1]
-    ('NLL', 'mean negative log-likelihood of the actual class; the smaller, the better')
+    ('NLL', 'mean negative log-likelihood of the actual class (lower is better)')
     """
-    rows = [(row.title, score(row)) for name, row in SCORES.items() if name in names]
+    rows = [(row.title, row.in_words) for name, row in SCORES.items() if name in names]
     return [*rows, ("F1", f"of a class: {F1}")]
-
-
-def score(row: Score) -> str:
-    """Return what a score is, and which end of it is better where that is the lower."""
-    return row.description + ("; the smaller, the better" if row.lower_is_better else "")

@@ -263,7 +263,7 @@ def test_without_a_wrong_prediction_the_table_of_them_has_its_header_alone(resul
 def test_the_page_says_what_each_score_is_and_which_end_of_it_is_better(page):
     scores = page.text[page.text.index("What each score is") : page.text.index("Data health")]
     assert "macro-F1 mean F1 of the classes, each counting the same balanced accuracy" in scores
-    assert "NLL mean negative log-likelihood of the actual class; the smaller, the better" in scores
+    assert "NLL mean negative log-likelihood of the actual class (lower is better)" in scores
     assert "F1 of a class: the harmonic mean of its precision" in scores
 
 

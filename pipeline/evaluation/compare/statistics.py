@@ -198,7 +198,7 @@ def bootstrap_difference(
     return Interval(float(low), float(high))
 
 
-# An experiment has the same counts in each of its pairs; 80 MB at most.
+# An experiment has the same counts in each of its pairs. 80 MB of sums at most, beside the counts themselves.
 @functools.lru_cache(maxsize=1024)
 def _resampled(counts: bytes, seed: int, resamples: int) -> FloatArray:
     """Return (resamples,) the sum of each draw of counts, given as the bytes of (n,) float64 and drawn alike for one n.
