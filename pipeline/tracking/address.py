@@ -39,16 +39,3 @@ def shown(text: str) -> str:
     ('http://example.org: no answer', 'postgresql://db/runs?password=...&user=ada')
     """
     return re.sub(r"([?&]password=)[^&\s]*", r"\1...", re.sub(r"//[^/\s]*@", "//", text))
-
-
-def has_files(address: str) -> bool:
-    """Return whether the folder of a run's or a model's files is there; of one elsewhere, a server's, we are not told.
-
-    Args:
-        address: as MLflow records it, such as `file:///home/ada/spiders/mlruns/1/.../artifacts`.
-    """
-    if not address.startswith(("file:", "/")):
-        return True
-    from mlflow.utils.file_utils import local_file_uri_to_path
-
-    return Path(local_file_uri_to_path(address)).is_dir()

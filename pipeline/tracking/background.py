@@ -78,13 +78,11 @@ class Background:
             return
         try:
             self._work(self)
-        except AwayError as error:
-            self._tell(str(error))
         except InputError as error:
-            self._tell(str(error), "once that is mended")
+            self._tell(str(error))
 
-    def _tell(self, why: str, when: str = "later") -> None:
+    def _tell(self, why: str) -> None:
         """Print the line, the first time only."""
         if self._told.acquire(blocking=False):
-            line = f"mlflow: {why}; {self._meanwhile}; `{self._filled_by}` fills this in {when}"
+            line = f"mlflow: {why}; {self._meanwhile}; `{self._filled_by}` fills this in later"
             print(line, file=sys.stderr, flush=True)

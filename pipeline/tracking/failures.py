@@ -14,10 +14,6 @@ USER, PASSWORD, EXPERIMENT = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWO
 TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
 STATUS = {"UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403}
 LONGEST_REASON = 200
-# What SQLAlchemy adds to a database's own words.
-STATEMENT = re.compile(r" \[SQL: .*| \(Background on this error at: .*")
-DAMAGED = ("file is not a database", "database disk image is malformed")
-ANEW = "move it away, and `orbweaver sync` makes the runs again, but not the registered models"
 
 
 class AwayError(InputError):
@@ -100,16 +96,9 @@ def _refused(error: Exception, model: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    text = STATEMENT.sub("", shown(" ".join(str(error).split())))
-    if "Can't locate revision" in text:
-        return f"made by a newer version of MLflow; install that one, or {ANEW}"
+    text = shown(" ".join(str(error).split()))
     if "out-of-date database schema" in text:
-        upgrade = f"mlflow db upgrade {shell.quote(shown(uri()))}"
-        return f"made by another version of MLflow; back it up and run `{upgrade}`; made by a newer one, {ANEW}"
-    if damage := next((words for words in DAMAGED if words in text), ""):
-        return f"damaged ({damage}); {ANEW}"
-    if "database is locked" in text:
-        return "locked by another program; end that, or wait for it, and run the same command again"
+        return f"made by another version of MLflow; back it up and run `mlflow db upgrade {shell.quote(shown(uri()))}`"
     if "unsupported URI" in text:
         return (
             "no address that MLflow takes, such as http://HOST or sqlite:///FILE; set MLFLOW_TRACKING_URI, or unset it"

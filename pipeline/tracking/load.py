@@ -18,7 +18,7 @@ def system_metrics(run: str) -> Iterator[None]:
 
     if _has_gpu() and find_spec("pynvml") is None:
         print(NO_GPU, file=sys.stderr, flush=True)
-    monitor: Any = SystemMetricsMonitor(run, tracking_uri=uri())
+    monitor: Any = SystemMetricsMonitor(run, tracking_uri=uri())  # type: ignore[no-untyped-call]
     monitor.start()
     try:
         yield

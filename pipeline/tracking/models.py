@@ -16,7 +16,6 @@ from pipeline.bundles.description import FORMAT, Description
 from pipeline.core import paths
 from pipeline.core.files import flat
 from pipeline.tracking import labels, saving
-from pipeline.tracking.address import has_files
 from pipeline.tracking.background import Background
 from pipeline.tracking.failures import told_in_a_line
 from pipeline.tracking.saving import MODEL
@@ -65,9 +64,6 @@ def log_bundle(folder: Path) -> Logged:
         if (there := find(store, key)) is not None:
             for name, value in parent_tags.items():
                 store.client.set_tag(str(there.source_run_id), name, value)
-            if not has_files(there.artifact_location):
-                _log_files(store, str(there.source_run_id), there.model_id, folder, said)
-                return Logged(there.model_id, there.name, True)
             return Logged(there.model_id, there.name, False)
         _remove_begun(store, key)
         name = run_name(said, parent.info.run_name if parent else said.origin.recipe)
@@ -130,16 +126,12 @@ def _log(store: Store, run: str, folder: Path, said: Description) -> str:
         store.experiment, name=MODEL, source_run_id=run, params=params(said), model_type=TASK
     ).model_id
     store.client.log_outputs(run, [LoggedModelOutput(model, step=0)])
-    _log_files(store, run, model, folder, said)
-    store.client.finalize_logged_model(model, "READY")
-    return str(model)
-
-
-def _log_files(store: Store, run: str, model: str, folder: Path, said: Description) -> None:
     with TemporaryDirectory() as place:
         saving.save(Path(place, MODEL), folder, said, run=run, model=model)
         with patient():
             store.client.log_model_artifacts(model, str(Path(place, MODEL)))
+    store.client.finalize_logged_model(model, "READY")
+    return str(model)
 
 
 def params(said: Description) -> dict[str, str]:

@@ -13,7 +13,7 @@ from pipeline.core import paths
 from pipeline.core.seeding import digest
 from pipeline.evaluation.compare.repeats import Files, Repeat
 from pipeline.tracking import labels
-from pipeline.tracking.address import has_files, uri
+from pipeline.tracking.address import uri
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import Content, Point, child_content, parent_content
 from pipeline.tracking.failures import told_in_a_line
@@ -125,8 +125,7 @@ class Upsert:
         if run is None:
             return self._make(self._built(build), tags), "added"
         self._tag(run, tags)
-        # A run whose files somebody deleted gets them again.
-        mark = run.data.tags.get(CONTENT) if has_files(run.info.artifact_uri) else None
+        mark = run.data.tags.get(CONTENT)
         # Versions that did not write the tag published images.
         as_asked = run.data.tags.get(IMAGES, "true") == labels.text(self.images)
         if mark and as_asked and not self.refresh:
@@ -229,7 +228,7 @@ def _delete_files(store: Store, run: str) -> None:
     there = {artifact.path for artifact in store.client.list_artifacts(run)}
     artifacts = get_artifact_repository(store.client.get_run(run).info.artifact_uri, tracking_uri=uri())
     for name in sorted(there & OURS):
-        artifacts.delete_artifacts(name)
+        artifacts.delete_artifacts(name)  # type: ignore[no-untyped-call]
 
 
 def _log_data(store: Store, run: str, name: str, digest: str) -> None:

@@ -15,7 +15,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.holding import held
 from pipeline.tracking.address import database_at, is_server, shown, uri
 from pipeline.tracking.content import Point
-from pipeline.tracking.failures import ANEW, TIMEOUT, told_in_a_line
+from pipeline.tracking.failures import TIMEOUT, told_in_a_line
 from pipeline.tracking.labels import KEY, NAME, REPEAT
 
 if TYPE_CHECKING:
@@ -53,28 +53,15 @@ class Store(NamedTuple):
 def opened() -> Iterator[Store]:
     """Open the store, or create it: a database under the lock of the clone, a server, which takes many, without."""
     place = uri()
-    database = database_at(place)
-    _check(database)
     # The import takes seconds, in which nobody else should have to wait.
     _import_client(place)
+    database = database_at(place)
     lock = held(_lock(database), "MLflow's store", waiting=_wait, patience=QUIET_SECONDS, limit=LOCK_SECONDS)
     with nullcontext() if is_server(place) else lock:
         if database and not database.exists():
             _make(database)
         client = _client(place)
         yield Store(client, _experiment(client, place))
-
-
-def _check(database: Path | None) -> None:
-    """Refuse what cannot be opened, which MLflow would try for minutes before it says so."""
-    if database is None or not database.exists():
-        return
-    if not database.is_file():
-        raise InputError(f"{database}: a folder, and should be MLflow's store, a file of SQLite; {ANEW}")
-    for place in (database, database.parent):
-        # SQLite writes a journal beside the file.
-        if not os.access(place, os.R_OK | os.W_OK):
-            raise InputError(f"{place}: MLflow's store, which you may not read and write; ask its owner for both")
 
 
 def _lock(database: Path | None) -> Path:

@@ -284,22 +284,3 @@ def test_a_cell_sees_its_gpu_alone_unless_it_names_one_by_number(
     origin = SimpleNamespace(root=tmp_path, copy=lambda _: tmp_path)
     local.Running(tasks(1, device)[0], origin, tmp_path / "c0.log", "GPU-5")  # type: ignore[arg-type]
     assert (started.get(gpus.VARIABLE) == "GPU-5") == is_set
-
-
-@pytest.mark.parametrize(
-    ("code", "why"),
-    [
-        (-9, "killed by SIGKILL, perhaps for lack of memory; its last line: epoch 1: lr 0.002"),
-        (-15, "killed by SIGTERM; its last line: epoch 1: lr 0.002"),
-        (1, "dvc ended with 1; its last line: epoch 1: lr 0.002"),
-    ],
-)
-def test_a_cell_that_says_no_reason_failed_by_how_its_process_ended(tmp_path: Path, code: int, why: str) -> None:
-    log = tmp_path / "a.log"
-    log.write_text("> python -m pipeline.stages.train\nepoch 1: lr 0.002\n\n", encoding="utf-8")
-    cell = SimpleNamespace(_log=log, _project=tmp_path, _name="a", process=SimpleNamespace(status=lambda: code))
-    cell._own, cell._snapshot = {}, SimpleNamespace(root=tmp_path)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local.own_files, "changed_since", lambda project, own: "")
-        patch.setattr(cell_clones, "bring_back", lambda root, name: None)
-        assert local.Running.ended(cell) == State("failed", f"{why} (log: {log})")

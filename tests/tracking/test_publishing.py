@@ -1,5 +1,4 @@
 import json
-import shutil
 import time
 from pathlib import Path
 
@@ -261,18 +260,6 @@ def test_a_run_that_the_user_deleted_comes_back(tracked, files, runs):
     tracking.publish(HERE)
     found = by_repeat(runs)
     assert found["1"].data.tags["mlflow.parentRunId"] == found[None].info.run_id
-
-
-def test_files_of_runs_that_were_deleted_are_sent_again(tracked, files, runs):
-    files.experiment(tracked)
-    tracking.publish(HERE)
-    place, there = Path("mlruns"), sorted(Path("mlruns").rglob("*"))
-    shutil.rmtree(place)
-    before = identifiers(runs)
-    assert tracking.publish(HERE).outcome == "completed"
-    assert identifiers(runs) == before
-    assert sorted(place.rglob("*")) == there
-    assert tracking.publish(HERE).outcome == "unchanged"
 
 
 def test_a_missing_file_is_named(clone, files):

@@ -3,7 +3,6 @@
 import shutil
 from dataclasses import replace
 from importlib import metadata
-from pathlib import Path
 
 import described
 import pytest
@@ -117,12 +116,3 @@ def test_a_server_that_is_built_from_the_models_requirements_has_timm_where_its_
     of_timm = replace(described.REPEAT.network, backbone="timm/resnet10t")
     assert [name.partition("==")[0] for name in saving.needs(described.REPEAT)] == list(saving.NEEDS)
     assert saving.needs(replace(described.REPEAT, network=of_timm))[-1] == f"timm=={metadata.version('timm')}"
-
-
-def test_files_of_a_model_that_were_deleted_are_sent_again(bundles):
-    logged = models.log_bundle(bundles["first"])
-    files = sorted(Path("mlruns").rglob("*"))
-    shutil.rmtree("mlruns")
-    assert models.log_bundle(bundles["first"]) == logged
-    assert sorted(Path("mlruns").rglob("*")) == files
-    assert models.log_bundle(bundles["first"]) == logged._replace(added=False)

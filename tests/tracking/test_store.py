@@ -7,13 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from pipeline import tracking
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.holding import held
-from pipeline.tracking import failures, labels, store
+from pipeline.tracking import labels, store
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,43 +112,9 @@ def test_a_store_that_came_from_another_folder_is_refused(tracked, tmp_path, mon
 
 def test_a_file_that_is_no_database_is_told_in_a_line(clone, capfd):
     Path("mlflow.db").write_text("not a database, but long enough to look like one" * 99, encoding="utf-8")
-    way_out = "move it away, and `orbweaver sync` makes the runs again, but not the registered models"
-    with pytest.raises(InputError, match=rf"mlflow\.db: damaged \(file is not a database\); {way_out}$"):
+    with pytest.raises(InputError, match=r"mlflow\.db: .*file is not a database"):
         tracking.initialize()
     assert capfd.readouterr().err == ""
-
-
-def test_a_database_that_was_cut_is_called_damaged(tracked):
-    database = Path("mlflow.db")
-    database.write_bytes(database.read_bytes()[:100_000])
-    with pytest.raises(InputError, match=r"mlflow\.db: damaged \(database disk image is malformed\); move it away, "):
-        tracking.initialize()
-
-
-def test_a_database_that_another_program_has_locked_is_told_without_the_statement(tracked, monkeypatch):
-    def locked(client, place):
-        raise OperationalError("SELECT 1", {}, sqlite3.OperationalError("database is locked"))
-
-    monkeypatch.setattr(store, "_experiment", locked)
-    with pytest.raises(InputError, match=r"mlflow\.db: locked by another program; end that, or wait for it, and run"):
-        tracking.initialize()
-
-
-def test_a_store_that_cannot_be_opened_is_refused_before_mlflow_tries(clone, monkeypatch):
-    monkeypatch.setattr(store, "_import_client", lambda place: pytest.fail("MLflow would try for minutes"))
-    Path("mlflow.db").mkdir()
-    with pytest.raises(InputError, match=r"mlflow\.db: a folder, and should be MLflow's store, a file of SQLite; move"):
-        tracking.initialize()
-    Path("mlflow.db").rmdir()
-    Path("mlflow.db").touch()
-    monkeypatch.setattr(os, "access", lambda place, mode: Path(place).is_dir())
-    with pytest.raises(InputError, match=r"mlflow\.db: MLflow's store, which you may not read and write; ask"):
-        tracking.initialize()
-
-
-def test_a_database_of_a_newer_version_is_not_to_be_upgraded():
-    said = failures._reason(RuntimeError("Can't locate revision identified by 'ffff'"))
-    assert said.startswith("made by a newer version of MLflow; install that one, or move it away, ")
 
 
 def test_the_users_experiment_name_is_taken(tracked, monkeypatch, runs):

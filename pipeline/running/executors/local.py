@@ -176,7 +176,7 @@ class Running:
         """Return how it ended; None while it runs."""
         if (code := self.process.status()) is None:
             return None
-        failure = logs.failure(self._log, _ending(code)) if code else ""
+        failure = logs.failure(self._log, f"dvc ended with {code}") if code else ""
         try:
             if not failure and (failure := own_files.changed_since(self._project, self._own)):
                 cell_clones.remove(self._snapshot.root, self._name)
@@ -189,14 +189,6 @@ class Running:
     def remove(self) -> None:
         """Remove the copy that it ran in."""
         cell_clones.remove(self._snapshot.root, self._name)
-
-
-def _ending(code: int) -> str:
-    """Return in words how a process ended: its status, or the signal that ended it, as Python has its negative."""
-    if code >= 0:
-        return f"dvc ended with {code}"
-    name = signal.Signals(-code).name
-    return f"killed by {name}" + ", perhaps for lack of memory" * (name == "SIGKILL")
 
 
 def _failed(log: Path, experiment: str, reason: str) -> State:

@@ -59,14 +59,12 @@ def failure(log: Path, otherwise: str) -> str:
 
     Args:
         log: of the cell.
-        otherwise: where no line says so; the last one of all follows it.
+        otherwise: where it printed nothing.
     """
     text = read(log)
-    lines = FAILURE.findall(text)
+    lines = FAILURE.findall(text) or [line for line in text.splitlines() if line.strip()]
     ours = [line for line in lines if not line.startswith("ERROR:")]
-    printed = [line for line in text.splitlines() if line.strip()]
-    last = f"; its last line: {printed[-1]}" if printed else ""
-    return f"{(ours or lines or [otherwise + last])[-1]} (log: {log})"
+    return f"{(ours or lines or [otherwise])[-1]} (log: {log})"
 
 
 def note_failure(log: Path, experiment: str, reason: str) -> None:
