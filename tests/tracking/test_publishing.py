@@ -1,4 +1,5 @@
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -260,6 +261,21 @@ def test_a_run_that_the_user_deleted_comes_back(tracked, files, runs):
     tracking.publish(HERE)
     found = by_repeat(runs)
     assert found["1"].data.tags["mlflow.parentRunId"] == found[None].info.run_id
+
+
+@pytest.mark.parametrize("refresh", [True, False])
+def test_files_that_were_removed_are_sent_again_under_the_same_runs(tracked, files, runs, points, refresh):
+    files.experiment(tracked)
+    tracking.publish(HERE)
+    before, folder = (identifiers(runs), points()), Path("mlruns")
+    names = sorted(file for file in folder.rglob("*") if file.is_file())
+    shutil.rmtree(folder)
+    assert tracking.publish(HERE, refresh=refresh).outcome == "completed"
+    assert sorted(file for file in folder.rglob("*") if file.is_file()) == names
+    shutil.rmtree(folder / identifiers(runs)["2"])
+    assert tracking.publish(HERE, refresh=refresh).outcome == "completed"
+    assert (identifiers(runs), points()) == before
+    assert tracking.publish(HERE, refresh=refresh).outcome == "unchanged"
 
 
 def test_a_missing_file_is_named(clone, files):
