@@ -152,7 +152,7 @@ def test_every_server_of_a_download_is_named() -> None:
 
 
 def test_only_the_downloads_ask_a_server() -> None:
-    """`live` asks the machine for its own name, `failures` knows errors, `remotes` takes an address apart.
+    """`live` asks the machine for its own name, `failures` knows errors, `remotes` and `artifacts` take addresses apart.
 
     `mlflow` looks whether its server can listen on one.
     """
@@ -162,7 +162,7 @@ def test_only_the_downloads_ask_a_server() -> None:
         re.M,
     )
     files = [file for file in (ROOT / "pipeline").rglob("*.py") if asks.search(file.read_text(encoding="utf-8"))]
-    own = {"live", "failures", "remotes", "mlflow"}
+    own = {"live", "failures", "remotes", "artifacts", "mlflow"}
     assert {file.stem for file in files} == {"fetching", "hub", "responses", "transfer", *own}
 
 

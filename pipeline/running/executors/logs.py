@@ -8,7 +8,7 @@ STAGE = re.compile(r"^(?:Running stage|Stage) '([^']+)'", re.MULTILINE)
 COMPUTED = re.compile(r"^Running stage '(?:train|evaluate)@", re.MULTILINE)
 EXPERIMENT = re.compile(r"^Reproducing experiment '([^']+)'", re.MULTILINE)
 # What `report` prints where a server does not take its runs.
-NOT_SENT = re.compile(r"^mlflow: (.+); the report is whole; ", re.MULTILINE)
+NOT_SENT = re.compile(r"^mlflow: (.+); the report is whole(; .*)?$", re.MULTILINE)
 FAILURE = re.compile(r"^\S+: error: .*|^ERROR: .*", re.MULTILINE)
 
 
@@ -33,8 +33,8 @@ def was_cached(log: Path) -> bool:
 
 
 def not_sent(log: Path) -> str:
-    """Return why MLflow does not have a cell's runs; empty where nothing was said of that."""
-    reasons: list[str] = NOT_SENT.findall(read(log))
+    """Return why MLflow does not have a cell's runs, and what helps; empty where nothing was said of that."""
+    reasons = ["".join(parts) for parts in NOT_SENT.findall(read(log))]
     return reasons[-1] if reasons else ""
 
 
