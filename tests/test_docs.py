@@ -152,9 +152,9 @@ def test_every_server_of_a_download_is_named() -> None:
 
 
 def test_only_the_downloads_ask_a_server() -> None:
-    """`live` asks the machine for its own name, `failures` knows errors, `remotes` and `artifacts` take addresses apart.
+    """`live` asks the machine for its own name, `failures` knows errors, `remotes` takes an address apart.
 
-    `mlflow` looks whether its server can listen on one.
+    So does `artifacts`, and `mlflow` looks whether its server can listen on one.
     """
     asks = re.compile(
         r"^\s*(?:import|from) (?:requests|urllib\d?|http|socket|ftplib|httpx|aiohttp|huggingface_hub)\b"
