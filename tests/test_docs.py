@@ -154,7 +154,7 @@ def test_every_server_of_a_download_is_named() -> None:
 def test_only_the_downloads_ask_a_server() -> None:
     """`live` asks the machine for its own name, `failures` knows errors, `remotes` takes an address apart.
 
-    `mlflow` looks whether its server can listen on one.
+    So does `artifacts`, and `mlflow` looks whether its server can listen on one.
     """
     asks = re.compile(
         r"^\s*(?:import|from) (?:requests|urllib\d?|http|socket|ftplib|httpx|aiohttp|huggingface_hub)\b"
@@ -162,7 +162,7 @@ def test_only_the_downloads_ask_a_server() -> None:
         re.M,
     )
     files = [file for file in (ROOT / "pipeline").rglob("*.py") if asks.search(file.read_text(encoding="utf-8"))]
-    own = {"live", "failures", "remotes", "mlflow"}
+    own = {"live", "failures", "remotes", "artifacts", "mlflow"}
     assert {file.stem for file in files} == {"fetching", "hub", "responses", "transfer", *own}
 
 

@@ -4,7 +4,7 @@ import click
 
 from pipeline import tracking
 from pipeline.core import paths
-from pipeline.experiments.syncing import sync
+from pipeline.experiments.syncing import WORDS, sync
 
 
 @click.command(name="sync")
@@ -17,4 +17,4 @@ def command(models: bool) -> None:
     sync()
     if models:
         logged = tracking.log_bundle(paths.BUNDLE)
-        click.echo(f"MLflow: model {logged.model} {'added' if logged.added else 'already there'}")
+        click.echo(f"MLflow: model {logged.model} {WORDS[logged.outcome]}")

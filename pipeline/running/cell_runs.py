@@ -183,7 +183,7 @@ def _not_sent(all_ended: Sequence[Ended]) -> list[str]:
     reasons = [one.not_sent for one in all_ended if one.not_sent]
     if not reasons:
         return []
-    return [f"{counted(len(reasons), 'cell')} not sent: {reasons[-1]}; `orbweaver sync` fills this in later"]
+    return [f"{counted(len(reasons), 'cell')} not sent: {reasons[-1]}"]
 
 
 def _give(root: Path, remotes: Remotes, experiment: str) -> None:

@@ -16,7 +16,7 @@ class Ended(NamedTuple):
         task: what was run.
         failure: why it failed; empty where it did not.
         cached: whether its result was there.
-        not_sent: why MLflow does not have it; empty where it has.
+        not_sent: why MLflow does not have it, and what helps; empty where it has.
     """
 
     task: Task

@@ -84,5 +84,6 @@ class Background:
     def _tell(self, why: str) -> None:
         """Print the line, the first time only."""
         if self._told.acquire(blocking=False):
-            line = f"mlflow: {why}; {self._meanwhile}; `{self._filled_by}` fills this in later"
-            print(line, file=sys.stderr, flush=True)
+            # Where the reason ends in what to do before `orbweaver sync`, that alone fills in nothing.
+            later = "" if "`orbweaver sync`" in why else f"; `{self._filled_by}` fills this in later"
+            print(f"mlflow: {why}; {self._meanwhile}{later}", file=sys.stderr, flush=True)

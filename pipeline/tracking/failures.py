@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.core import shell
 from pipeline.core.errors import InputError, is_local, line_of
+from pipeline.tracking import database_file
 from pipeline.tracking.address import shown, uri
 from pipeline.tracking.labels import NAME
 
@@ -17,7 +17,7 @@ LONGEST_REASON = 200
 
 
 class AwayError(InputError):
-    """A server that does not answer, or not now: the same request may succeed later."""
+    """A store that does not answer, or not now: the same request may succeed later."""
 
 
 @contextmanager
@@ -39,7 +39,8 @@ def told_in_a_line(model: str = "") -> Iterator[None]:
         for one in (error, error.__cause__, error.__context__):
             if isinstance(one, OSError) and is_local(one):
                 raise InputError(line_of(one)) from None
-        kind = AwayError if (reason := _away(error)) else InputError
+        reason = _away(error)
+        kind = AwayError if reason or database_file.is_locked(error) else InputError
         raise kind(f"{shown(uri())}: {reason or _refused(error, model) or _reason(error)}") from None
 
 
@@ -97,10 +98,12 @@ def _refused(error: Exception, model: str) -> str:
 
 def _reason(error: Exception) -> str:
     text = shown(" ".join(str(error).split()))
-    if "out-of-date database schema" in text:
-        return f"made by another version of MLflow; back it up and run `mlflow db upgrade {shell.quote(shown(uri()))}`"
+    if reason := database_file.reason(text):
+        return reason
     if "unsupported URI" in text:
         return (
             "no address that MLflow takes, such as http://HOST or sqlite:///FILE; set MLFLOW_TRACKING_URI, or unset it"
         )
+    # What SQLAlchemy adds is of use to those who wrote the request.
+    text = re.split(r" \[SQL:| \(Background on", text)[0]
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."

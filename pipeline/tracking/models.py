@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pipeline.bundles import contents
 from pipeline.bundles.description import FORMAT, Description
 from pipeline.core import paths
 from pipeline.core.files import flat
-from pipeline.tracking import labels, saving
+from pipeline.tracking import artifacts, labels, saving
 from pipeline.tracking.background import Background
 from pipeline.tracking.failures import told_in_a_line
 from pipeline.tracking.saving import MODEL
@@ -34,11 +34,11 @@ LOG_SECONDS = 120.0
 
 
 class Logged(NamedTuple):
-    """A bundle's model in MLflow: its identifier, its name, and whether it was added just now."""
+    """A bundle's model in MLflow: its identifier, its name, and what was done; completed: its files were lost."""
 
     model: str
     name: str
-    added: bool
+    outcome: Literal["added", "completed", "unchanged"]
 
 
 def try_log_bundle(folder: Path) -> None:
@@ -52,6 +52,8 @@ def try_log_bundle(folder: Path) -> None:
 def log_bundle(folder: Path) -> Logged:
     """Have MLflow hold a bundle as a model with its signature, an example and its scores; again, nothing is added.
 
+    A model whose files were removed gets them again, and so do the versions of registered models that are of it.
+
     Raises:
         InputError: for a folder that is no bundle, or if the store does not answer.
     """
@@ -64,7 +66,10 @@ def log_bundle(folder: Path) -> Logged:
         if (there := find(store, key)) is not None:
             for name, value in parent_tags.items():
                 store.client.set_tag(str(there.source_run_id), name, value)
-            return Logged(there.model_id, there.name, False)
+            lost = artifacts.are_lost(there.artifact_location)
+            if lost:
+                _send_files(store, str(there.source_run_id), there.model_id, folder, said)
+            return Logged(there.model_id, there.name, "completed" if lost else "unchanged")
         _remove_begun(store, key)
         name = run_name(said, parent.info.run_name if parent else said.origin.recipe)
         tags = {labels.RUN_NAME: name, "mlflow.source.name": labels.NAME, BUNDLE: key, **parent_tags}
@@ -74,7 +79,7 @@ def log_bundle(folder: Path) -> Logged:
         store.client.set_terminated(run, "FINISHED")
         # The content's tag comes last: a model that has it is whole.
         store.client.set_logged_model_tags(model, tags_of(said) | {BUNDLE: key})
-    return Logged(model, MODEL, True)
+    return Logged(model, MODEL, "added")
 
 
 def content_key(folder: Path) -> str:
@@ -126,12 +131,16 @@ def _log(store: Store, run: str, folder: Path, said: Description) -> str:
         store.experiment, name=MODEL, source_run_id=run, params=params(said), model_type=TASK
     ).model_id
     store.client.log_outputs(run, [LoggedModelOutput(model, step=0)])
+    _send_files(store, run, model, folder, said)
+    store.client.finalize_logged_model(model, "READY")
+    return str(model)
+
+
+def _send_files(store: Store, run: str, model: str, folder: Path, said: Description) -> None:
     with TemporaryDirectory() as place:
         saving.save(Path(place, MODEL), folder, said, run=run, model=model)
         with patient():
             store.client.log_model_artifacts(model, str(Path(place, MODEL)))
-    store.client.finalize_logged_model(model, "READY")
-    return str(model)
 
 
 def params(said: Description) -> dict[str, str]:

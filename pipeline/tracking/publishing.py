@@ -5,20 +5,16 @@ import math
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pipeline.core import paths
 from pipeline.core.seeding import digest
 from pipeline.evaluation.compare.repeats import Files, Repeat
-from pipeline.tracking import labels
-from pipeline.tracking.address import uri
+from pipeline.tracking import artifacts, labels
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import Content, Point, child_content, parent_content
 from pipeline.tracking.failures import told_in_a_line
 from pipeline.tracking.labels import CONTENT, IMAGES, KEY, NAME, NOTE, PARENT
-from pipeline.tracking.origin import CHANGES, FILE
 from pipeline.tracking.results import Results, complete, read
 from pipeline.tracking.store import Store, by_repeat, delete_doubles, every_run_of, log, make_run, opened, quieten
 
@@ -27,8 +23,6 @@ if TYPE_CHECKING:
 
 Outcome = Literal["added", "completed", "unchanged"]
 
-# The artifacts of our runs.
-OURS = {"summary.json", "report", "predictions.csv", "scores.json", "record.json", "runtime.json", FILE, CHANGES}
 DVC_NAMES, OUR_NOTE = "dvc.experiments", f"{NAME}.note"
 PUBLISH_SECONDS, PUBLISH_TIMES = 60.0, 3
 
@@ -125,7 +119,8 @@ class Upsert:
         if run is None:
             return self._make(self._built(build), tags), "added"
         self._tag(run, tags)
-        mark = run.data.tags.get(CONTENT)
+        # A run whose files were removed is not whole, whatever its mark says.
+        mark = None if artifacts.are_lost(run.info.artifact_uri) else run.data.tags.get(CONTENT)
         # Versions that did not write the tag published images.
         as_asked = run.data.tags.get(IMAGES, "true") == labels.text(self.images)
         if mark and as_asked and not self.refresh:
@@ -135,7 +130,7 @@ class Upsert:
             return run.info.run_id, "unchanged"
         missing = _missing(self.store, run, wanted, self._tags(wanted))
         if not as_asked or missing is None:
-            _delete_files(self.store, run.info.run_id)
+            artifacts.delete_files(self.store, run.info.run_id)
         if missing is None:
             self.store.client.delete_run(run.info.run_id)
             return self._make(wanted, _of_others(run) | dict(tags)), "completed"
@@ -157,7 +152,7 @@ class Upsert:
     def _fill(self, run: str, wanted: Content, missing: Missing) -> None:
         """Add what is missing; the mark comes last, so a run that holds only a part of it never has one."""
         log(self.store, run, params=missing.params, points=missing.points, tags=missing.tags)
-        _log_files(self.store, run, wanted.files)
+        artifacts.log_files(self.store, run, wanted.files)
         _log_data(self.store, run, *wanted.data)
         log(self.store, run, tags={CONTENT: wanted.mark()})
 
@@ -210,25 +205,6 @@ def _with_note(run: "Run", wanted: Content) -> Content:
 def _of_others(run: "Run") -> dict[str, str]:
     """Return the tags that survive when a run is replaced: DVC's names for it, and the user's own."""
     return {name: value for name, value in run.data.tags.items() if not name.startswith(f"{NAME}.")}
-
-
-def _log_files(store: Store, run: str, files: Mapping[str, bytes]) -> None:
-    with TemporaryDirectory() as folder:
-        for name, data in files.items():
-            target = Path(folder, name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(data)
-        store.client.log_artifacts(run, folder)
-
-
-def _delete_files(store: Store, run: str) -> None:
-    """Delete the files that we put into a run, of any version; the user's own stay."""
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    there = {artifact.path for artifact in store.client.list_artifacts(run)}
-    artifacts = get_artifact_repository(store.client.get_run(run).info.artifact_uri, tracking_uri=uri())
-    for name in sorted(there & OURS):
-        artifacts.delete_artifacts(name)  # type: ignore[no-untyped-call]
 
 
 def _log_data(store: Store, run: str, name: str, digest: str) -> None:

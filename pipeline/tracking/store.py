@@ -15,6 +15,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.holding import held
 from pipeline.tracking.address import database_at, is_server, shown, uri
 from pipeline.tracking.content import Point
+from pipeline.tracking.database_file import check
 from pipeline.tracking.failures import TIMEOUT, told_in_a_line
 from pipeline.tracking.labels import KEY, NAME, REPEAT
 
@@ -60,6 +61,8 @@ def opened() -> Iterator[Store]:
     with nullcontext() if is_server(place) else lock:
         if database and not database.exists():
             _make(database)
+        elif database:
+            check(database)
         client = _client(place)
         yield Store(client, _experiment(client, place))
 

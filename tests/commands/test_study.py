@@ -321,14 +321,14 @@ def test_cells_that_mlflow_does_not_have_are_counted_with_a_reason(monkeypatch: 
     both = [cell.task("mine") for cell in planned("hierarchical-table1")]
 
     def run(*_: object, **__: object) -> Generator[Ended]:
-        yield from (Ended(task, "", cached=False, not_sent="http://host: no answer") for task in both)
+        yield from (Ended(task, "", cached=False, not_sent="http://host: no answer; so sync") for task in both)
 
     monkeypatch.setattr(cell_runs.driving, "run", run)
     monkeypatch.setattr(cell_runs, "finished", lambda _: {})
     monkeypatch.setattr(cell_runs, "_started", lambda *_: None)
     monkeypatch.setattr(cell_runs, "alone", lambda *_, **__: nullcontext())
     lines = study("run", "hierarchical-table1").stderr.splitlines()
-    assert "mlflow: 2 cells not sent: http://host: no answer; `orbweaver sync` fills this in later" in lines
+    assert "mlflow: 2 cells not sent: http://host: no answer; so sync" in lines
 
 
 @pytest.mark.parametrize("begin", [cell_runs.run_missing, cell_runs.submit_missing])

@@ -30,6 +30,7 @@ OTHER = BODY[::-1]
 HALF = len(BODY) // 2
 SHA256 = hashlib.sha256(BODY).hexdigest()
 MD5 = hashlib.md5(BODY).hexdigest()
+WRONG_TYPES = '{"url": "URL", "version": 7, "total": "x"}'
 OWN_COPY = "download it yourself and give archive: /path/to/it"
 
 
@@ -235,7 +236,7 @@ def test_a_senseless_time_to_come_back_is_passed_over(server, pauses, retry_afte
 
 def test_a_server_that_wants_hours_is_not_waited_for(server, pauses):
     url = server.give("/set.tgz", Answer(status=429, headers={"Retry-After": "7200"}))
-    refused(url, message=rf"{url}: 429 Too Many Requests, and not to be asked for 7,200 s", tries=3)
+    refused(url, message=rf"{url}: 429 Too Many Requests, and not to be asked for at least 7,200 s", tries=3)
     assert pauses == []
 
 
@@ -303,6 +304,15 @@ def test_a_body_without_length_ends_where_it_is_too_long(server, cache):
     assert left(cache) == []
 
 
+@pytest.mark.parametrize("sized", [True, False])
+def test_an_empty_file_is_none_and_a_mirror_is_asked(server, cache, sized):
+    url = server.give("/set.tgz", Answer(b"", sized=sized))
+    refused(url, message=rf"{url}: an empty file; what came was deleted")
+    assert bring(url, server.give("/mirror", BODY)) == BODY
+    (cache / "set.tgz").write_bytes(b"")
+    assert bring(server.give("/mirror", OTHER)) == OTHER
+
+
 def test_a_web_page_is_no_file(server, cache):
     url = server.give("/set.tgz", Answer(b"<html>", headers={"Content-Type": "text/html; charset=utf-8"}))
     refused(url, message=rf"{url}: a web page in place of the file")
@@ -327,6 +337,12 @@ def test_a_redirection_is_followed(server, cache):
 def test_a_redirection_out_of_the_web_is_refused(server, cache):
     url = server.give("/set.tgz", Answer(status=302, headers={"Location": "file:///etc/passwd"}))
     refused(url, message=rf"{url}: No connection adapters were found for 'file:///etc/passwd'")
+
+
+def test_a_redirection_to_no_address_is_refused_and_a_mirror_is_asked(server, cache):
+    url = server.give("/set.tgz", Answer(status=302, headers={"Location": "http://[::bad"}))
+    refused(url, message=rf"{url}: a redirection to a malformed address \(Invalid IPv6 URL\)")
+    assert bring(url, server.give("/mirror", BODY)) == BODY
 
 
 def test_the_environments_proxy_is_used(server, cache, monkeypatch):
@@ -404,11 +420,11 @@ def test_a_checksum_is_taken_once(server, cache, monkeypatch):
     assert len(taken) == 2
 
 
-@pytest.mark.parametrize("junk", ["", "[1]", '{"url": 1, "more": 2}'])
+@pytest.mark.parametrize("junk", ["", "[1]", '{"url": 1, "more": 2}', WRONG_TYPES])
 def test_a_damaged_note_is_as_good_as_none(server, pauses, junk):
     url = server.give("/set.tgz", Answer(BODY, cut=HALF), BODY)
     refused(url, message=".*")
-    (cache_folder() / "set.tgz.part.json").write_text(junk)
+    (cache_folder() / "set.tgz.part.json").write_text(junk.replace("URL", url))
     assert bring(url) == BODY
     assert server.ranges == ["", ""]
 

@@ -121,7 +121,7 @@ def test_what_fails_in_a_worker_fails_here_and_no_worker_stays(at_once):
 
 def test_a_killed_worker_is_reported_in_a_line(at_once):
     message = (
-        r"^a worker process was killed, probably for lack of memory; nothing was kept; end other programs, or .*taskset"
+        r"^a worker process was killed, probably for lack of memory; end other programs, or put `taskset -c 0` before "
     )
     with pytest.raises(InputError, match=message), mapped(_die, range(MANY)) as results:
         list(results)

@@ -1,13 +1,16 @@
 import dataclasses
 import json
+import os
+import shutil
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import miniatures
 import pytest
 from PIL import Image
-from serving import serving
+from serving import Answer, serving
 
 from pipeline.core.errors import InputError
 from pipeline.core.types import PerClass
@@ -17,6 +20,8 @@ from pipeline.datasets.collect.sources import lists, matlab
 from pipeline.datasets.collect.sources.classes import ITALIAN
 from pipeline.datasets.collect.sources.spiders import PRINTED
 from pipeline.datasets.decoding import parallel
+from pipeline.datasets.download import cache
+from pipeline.datasets.download.download import Download
 from pipeline.datasets.prepared.manifest import Assigned, Row
 from pipeline.datasets.prepared.published_counts import comparison_lines
 from pipeline.datasets.prepared.splits import split
@@ -111,6 +116,71 @@ def test_a_second_time_nothing_is_downloaded(mini, server, tmp_path):
     assert {download.name for download in sets.SETS["mit67"].downloads} < {file.name for file in mini.cache.iterdir()}
     bringing.bring(Request("mit67", _folder(tmp_path / "again/images"), cache=mini.cache))
     assert len(server.asked) == asked
+
+
+def unchecked(monkeypatch):
+    """Publish MIT Indoor 67's miniature without sizes and checksums, as its authors do."""
+    row = sets.SETS["mit67"]
+    downloads = tuple(Download(one.name, one.urls) for one in row.downloads)
+    monkeypatch.setitem(sets.SETS, "mit67", dataclasses.replace(row, downloads=downloads))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "message"),
+    [
+        (
+            "indoorCVPR_09.tar",
+            None,
+            r"/cache/indoorCVPR_09\.tar: damaged or cut short \(.+\); nothing was kept; it was",
+        ),
+        ("indoorCVPR_09.tar", b"a page" * 99, r"tar: not a zip, tar or tar\.gz file; nothing was kept; it was"),
+        ("TrainImages.txt", b"airport_ins", r"^mit67: .*; TrainImages\.txt: it was"),
+        ("TrainImages.txt", b"airport_inside/1.jpg", r"^mit67: .*; TrainImages\.txt: it was"),
+    ],
+)
+def test_a_wrong_file_in_the_cache_that_has_no_checksum_is_deleted_and_comes_again(
+    mini, server, monkeypatch, name, wrong, message
+):
+    mini.put("mit67")
+    unchecked(monkeypatch)
+    whole = miniatures.FILES["mit67"]()[name]
+    server.give(f"/mit67/{name}", Answer(wrong or whole[: len(whole) // 2], sized=False), whole)
+    with pytest.raises(InputError, match=rf"{message} deleted from the cache, and the same command downloads it again"):
+        mini.bring("mit67")
+    assert not list(mini.cache.glob(f"{name}*"))
+    assert Counter(row.part for row in mini.bring("mit67")[1]) == miniatures.EXPECTED["mit67"].own
+
+
+def test_a_damaged_file_in_the_cache_that_has_a_checksum_is_compared_with_it_by_the_next_run(mini, server):
+    mini.put("mit67")
+    mini.bring("mit67")
+    archive = mini.cache / "indoorCVPR_09.tar"
+    status = archive.stat()
+    archive.write_bytes(archive.read_bytes()[:-9000] + bytes(9000)[:-1] + b"1")
+    os.utime(archive, ns=(status.st_atime_ns, status.st_mtime_ns))
+    shutil.rmtree(mini.target)
+    mini.target.mkdir()
+    with pytest.raises(InputError, match=r"\.tar: .*the same command compares it with its checksum, and downloads"):
+        mini.bring("mit67")
+    assert Counter(row.part for row in mini.bring("mit67")[1]) == miniatures.EXPECTED["mit67"].own
+
+
+def test_the_users_own_files_are_not_deleted_whatever_is_wrong_with_them(mini, monkeypatch):
+    mini.put("mit67", **{"indoorCVPR_09.tar": b"a page" * 99})
+    unchecked(monkeypatch)
+    with pytest.raises(
+        InputError, match=r"own/indoorCVPR_09\.tar: not a zip, .*; give the archive as it is published$"
+    ):
+        mini.bring("mit67", mini.own)
+    assert (mini.own / "indoorCVPR_09.tar").exists()
+
+
+def test_a_file_of_a_cache_that_can_only_be_read_is_the_users_to_delete(mini, monkeypatch):
+    mini.put("mit67", **{"indoorCVPR_09.tar": b"a page" * 99})
+    unchecked(monkeypatch)
+    monkeypatch.setattr(cache, "forget", Mock(side_effect=PermissionError(13, "Permission denied")))
+    with pytest.raises(InputError, match=r"kept; delete /.*/indoorCVPR_09\.tar \(Permission denied\), and the same"):
+        mini.bring("mit67")
 
 
 def _folder(path: Path) -> Path:

@@ -209,7 +209,7 @@ def test_cells_are_driven_to_their_ends_and_the_rest_is_cancelled(executor: loca
 
     run = driving.run(tasks(3), executor, on_trained=trained)
     first = next(run)
-    assert (first.task.cell, first.failure, first.cached, first.not_sent) == ("c0", "", False, "no answer")
+    assert (first.task.cell, first.failure, first.cached, first.not_sent) == ("c0", "", False, "no answer; later")
     assert [one.task.cell for one in run] == ["c1", "c2"]
     assert sum(advanced) == 3
 
@@ -238,6 +238,38 @@ def test_a_look_moves_the_bar_once_and_counts_no_log_of_a_run_before(executor: l
     with pytest.raises(KeyboardInterrupt):
         list(driving.run(tasks(50), executor, on_trained=trained))
     assert advanced == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("code", "printed", "reason"),
+    [
+        (-9, f"{TRAINS}> python -m x\n", "killed by SIGKILL, perhaps for lack of memory; last line: > python -m x"),
+        (137, "a: error: of before\n", "killed by SIGKILL, perhaps for lack of memory; last line: a: error: of before"),
+        (-15, "", "killed by SIGTERM"),
+        (143, "> python\n", "killed by SIGTERM; last line: > python"),
+        (
+            1,
+            "ERROR: failed to reproduce 'train@1': failed to run: python -m x, exited with -9\n",
+            "killed by SIGKILL, perhaps for lack of memory: ERROR: failed to reproduce 'train@1': failed to run: "
+            "python -m x, exited with -9",
+        ),
+        (1, "ERROR: failed to run: x, exited with 1\n", "ERROR: failed to run: x, exited with 1"),
+        (2, "> python -m x\n\n", "dvc ended with 2; last line: > python -m x"),
+        (2, "", "dvc ended with 2"),
+    ],
+)
+def test_a_cell_that_was_killed_says_so_and_no_line_that_is_no_error_is_the_reason(
+    code: int, printed: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(*_: object, stream: IO[str], **__: object) -> SimpleNamespace:
+        stream.write(printed)
+        return SimpleNamespace(status=lambda: code)
+
+    monkeypatch.setattr(local, "CellProcess", start)
+    monkeypatch.setattr(cell_clones, "bring_back", lambda *_: None)
+    origin = SimpleNamespace(root=tmp_path, copy=lambda _: tmp_path)
+    running = local.Running(tasks(1)[0], origin, tmp_path / "c0.log")  # type: ignore[arg-type]
+    assert running.ended() == State("failed", f"{reason} (log: {tmp_path}/c0.log)")
 
 
 def test_a_study_shows_what_runs_here_and_what_failed_when_it_last_ran(

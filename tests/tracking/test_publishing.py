@@ -1,4 +1,5 @@
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -193,7 +194,19 @@ def test_a_report_asks_a_server_that_is_away_three_times_and_says_so_once(monkey
     assert capfd.readouterr().err == line
     # A study's command reads it in the log of a cell.
     (tmp_path / "cell.log").write_text(line, encoding="utf-8")
-    assert logs.not_sent(tmp_path / "cell.log") == "http://host: does not answer"
+    reason = "http://host: does not answer; `orbweaver sync` fills this in later"
+    assert logs.not_sent(tmp_path / "cell.log") == reason
+
+
+def test_a_report_does_not_promise_what_sync_cannot_do_before_its_store_is_moved_away(clone, files, capfd, tmp_path):
+    files.experiment(clone)
+    Path("mlflow.db").mkdir()
+    tracking.try_publish(HERE)
+    line = capfd.readouterr().err
+    assert line.startswith(f"mlflow: {clone}/mlflow.db: is not a file; move it away, and `orbweaver sync` makes ")
+    assert line.endswith("own; the report is whole\n")
+    (tmp_path / "cell.log").write_text(line, encoding="utf-8")
+    assert logs.not_sent(tmp_path / "cell.log").endswith("run of your own")
 
 
 def test_a_run_that_another_made_at_the_same_moment_is_deleted_once_the_older_is_whole(tracked, files, runs):
@@ -260,6 +273,21 @@ def test_a_run_that_the_user_deleted_comes_back(tracked, files, runs):
     tracking.publish(HERE)
     found = by_repeat(runs)
     assert found["1"].data.tags["mlflow.parentRunId"] == found[None].info.run_id
+
+
+@pytest.mark.parametrize("refresh", [True, False])
+def test_files_that_were_removed_are_sent_again_under_the_same_runs(tracked, files, runs, points, refresh):
+    files.experiment(tracked)
+    tracking.publish(HERE)
+    before, folder = (identifiers(runs), points()), Path("mlruns")
+    names = sorted(file for file in folder.rglob("*") if file.is_file())
+    shutil.rmtree(folder)
+    assert tracking.publish(HERE, refresh=refresh).outcome == "completed"
+    assert sorted(file for file in folder.rglob("*") if file.is_file()) == names
+    shutil.rmtree(folder / identifiers(runs)["2"])
+    assert tracking.publish(HERE, refresh=refresh).outcome == "completed"
+    assert (identifiers(runs), points()) == before
+    assert tracking.publish(HERE, refresh=refresh).outcome == "unchanged"
 
 
 def test_a_missing_file_is_named(clone, files):

@@ -3,6 +3,8 @@
 import shutil
 from dataclasses import replace
 from importlib import metadata
+from pathlib import Path
+from urllib.request import url2pathname
 
 import described
 import pytest
@@ -57,6 +59,21 @@ def test_of_two_registrations_at_once_the_second_is_refused_and_makes_no_version
     # The same bundle twice at once, and an older one that is better all the same.
     assert register(bundles["second"], "1") == "2"
     assert register(bundles["first"], "2") == "1"
+
+
+def test_a_models_files_that_were_removed_are_sent_again_and_its_version_has_them(bundles):
+    from mlflow import MlflowClient
+
+    first = tracking.log_bundle(bundles["first"])
+    assert register(bundles["first"], None) == "1"
+    shutil.rmtree("mlruns")
+    again = tracking.log_bundle(bundles["first"])
+    assert (first.outcome, again) == ("added", first._replace(outcome="completed"))
+    assert tracking.log_bundle(bundles["first"]).outcome == "unchanged"
+    source = MlflowClient(tracking.uri()).get_model_version_download_uri(NAME, "1")
+    assert {file.name for file in Path(url2pathname(source.removeprefix("file://"))).iterdir()} >= {
+        "weights.safetensors"
+    }
 
 
 def test_an_alias_that_is_gone_meanwhile_is_said(bundles):

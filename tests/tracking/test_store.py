@@ -12,7 +12,8 @@ from pipeline import tracking
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.core.holding import held
-from pipeline.tracking import labels, store
+from pipeline.tracking import failures, labels, store
+from pipeline.tracking.database_file import READ_ONLY
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,10 +94,21 @@ def test_a_store_that_was_killed_while_it_was_made_is_made_anew(clone, runs):
     assert not Path(".mlflow.db.partial").exists()
 
 
-def test_a_database_of_another_version_is_told_with_the_way_out(tracked):
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        # MLflow 1.0 had it.
+        ("451aebb31d03", r"made by an older MLflow; back it up and run `mlflow db upgrade 'sqlite:///.*mlflow\.db'`$"),
+        (
+            "ffffffffffff",
+            r"made by a newer MLflow than [\d.]+, which is installed; .*, or move it away, and `orbweaver",
+        ),
+    ],
+)
+def test_a_database_of_another_version_is_told_with_the_way_out(tracked, version, words):
     with contextlib.closing(sqlite3.connect("mlflow.db")) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = 'older'")
-    with pytest.raises(InputError, match=r"another version of MLflow; .* `mlflow db upgrade 'sqlite:///.*mlflow\.db'`"):
+        connection.execute("UPDATE alembic_version SET version_num = ?", [version])
+    with pytest.raises(InputError, match=words):
         tracking.initialize()
 
 
@@ -110,11 +122,51 @@ def test_a_store_that_came_from_another_folder_is_refused(tracked, tmp_path, mon
         tracking.initialize()
 
 
-def test_a_file_that_is_no_database_is_told_in_a_line(clone, capfd):
+def test_a_file_that_is_no_database_is_told_in_a_line_with_the_way_out(clone, capfd):
     Path("mlflow.db").write_text("not a database, but long enough to look like one" * 99, encoding="utf-8")
-    with pytest.raises(InputError, match=r"mlflow\.db: .*file is not a database"):
+    with pytest.raises(InputError) as raised:
         tracking.initialize()
+    damaged = "damaged (file is not a database); move it away, and `orbweaver sync` makes the runs again, "
+    assert str(raised.value).startswith(f"sqlite:///{clone}/mlflow.db: {damaged}")
+    assert str(raised.value).endswith("but no registered model, note or run of your own")
     assert capfd.readouterr().err == ""
+
+
+def test_a_database_that_was_cut_short_is_damaged(tracked):
+    os.truncate("mlflow.db", 8192)
+    with pytest.raises(InputError, match=r"mlflow\.db: damaged \(database disk image is malformed\); move it away"):
+        tracking.initialize()
+
+
+def test_a_database_that_another_program_has_locked_may_be_free_later(tracked):
+    with contextlib.closing(sqlite3.connect("mlflow.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        way_out = "locked by another program for longer than MLflow waits; end it, then run the same command again"
+        with pytest.raises(failures.AwayError, match=rf"^sqlite:///{tracked}/mlflow\.db: {way_out}$"):
+            tracking.initialize()
+
+
+def test_what_cannot_be_opened_is_refused_before_mlflow_tries_for_two_minutes(tracked, monkeypatch):
+    monkeypatch.setattr(store, "_client", pytest.fail)
+    for refused, words in (({os.R_OK, os.W_OK}, "you may not read it; `chmod u"), ({os.W_OK}, "you may not write it")):
+        monkeypatch.setattr(os, "access", lambda _, mode, refused=refused: mode not in refused)
+        with pytest.raises(InputError, match=rf"^{tracked}/mlflow\.db: {words}"):
+            tracking.initialize()
+    Path("mlflow.db").unlink()
+    Path("mlflow.db").mkdir()
+    with pytest.raises(InputError, match=r"mlflow\.db: is not a file; move it away, and `orbweaver sync` makes"):
+        tracking.initialize()
+
+
+def test_what_sqlalchemy_says_to_programmers_is_left_out(tracked):
+    from sqlalchemy.exc import OperationalError
+
+    for words, line in (
+        ("no such table: runs", r"\(builtins\.OSError\) no such table: runs"),
+        (READ_ONLY, "you may not"),
+    ):
+        with pytest.raises(InputError, match=rf"^sqlite:///\S.*/mlflow\.db: {line}[^\[]*$"), failures.told_in_a_line():
+            raise OperationalError("SELECT 1", {}, OSError(words))
 
 
 def test_the_users_experiment_name_is_taken(tracked, monkeypatch, runs):

@@ -15,6 +15,7 @@ from pipeline.datasets.collect.dataset import Collected, DataSet, Picture, Reque
 from pipeline.datasets.collect.folder import Layout
 from pipeline.datasets.collect.sets import known
 from pipeline.datasets.download import archives, fetching
+from pipeline.datasets.download.archive_members import DamagedError
 from pipeline.datasets.download.download import Download
 from pipeline.datasets.prepared.manifest import Rejected, Row
 
@@ -59,9 +60,10 @@ def bring(request: Request) -> Collected:
     with _unpacked(row, own, request.cache, parent=request.target.parent) as folder:
         try:
             contents = row.read(folder)
+            check_classes(request.name, contents)
         except InputError as error:
-            raise InputError(f"{request.name}: {error}") from None
-        check_classes(request.name, contents)
+            line = str(error).removeprefix(f"{request.name}: ")
+            raise InputError(f"{request.name}: {line}{'' if own else _without_lists(row, request.cache)}") from None
         if not isinstance(contents, Layout):
             return Collected(row.title, collecting.save(contents, request.target), [])
         return Collected(row.title, *copied(contents, request.target))
@@ -168,9 +170,15 @@ def _unpacked(row: DataSet, own: Path | None, cache: Path | None, *, parent: Pat
             archives.unpack(own, Path(scratch) / "all", wanted=row.wanted)
         else:
             # All files first: a missing one is reported before anything is unpacked.
-            files = [(download.name, _file(download, own, cache)) for download in row.downloads]
-            for name, file in files:
-                _place(name, file, Path(scratch), row.wanted)
+            files = [(download, _file(download, own, cache)) for download in row.downloads]
+            for download, file in files:
+                try:
+                    _place(download.name, file, Path(scratch), row.wanted)
+                except DamagedError as error:
+                    if own:
+                        raise
+                    way_out = fetching.forget(download, cache=cache)
+                    raise InputError(f"{file}: {error.fault}; nothing was kept; {way_out}") from None
         yield Path(scratch)
 
 
@@ -185,3 +193,10 @@ def _place(name: str, file: Path, scratch: Path, wanted: Callable[[str], bool] |
         shutil.copyfile(file, scratch / name)
     else:
         archives.unpack(file, scratch / name, wanted=wanted)
+
+
+def _without_lists(row: DataSet, cache: Path | None) -> str:
+    """Give up the lists of a set that cannot be read, where nothing tells whether they are whole, and say so."""
+    lists = [one for one in row.downloads if one.name.endswith(_PLAIN_FILES) and not one.checksum[1]]
+    ways_out = [f"; {one.name}: {fetching.forget(one, cache=cache)}" for one in lists]
+    return "".join(ways_out)

@@ -83,14 +83,23 @@ def _with_workers(
         yield from _in_order(pool, work, items[done:], ahead=max(count * _AHEAD_PER_WORKER, ahead))
     except BrokenProcessPool:
         raise InputError(
-            "a worker process was killed, probably for lack of memory; nothing was kept; end other programs, or allow "
-            "fewer processes with `taskset -c 0-1` before the same command"
+            "a worker process was killed, probably for lack of memory; end other programs, or put "
+            f"`taskset -c {_fewer(count)}` before the same command, for fewer processes"
         ) from None
     finally:
         # Nothing that they still do is needed, whether all is done or an error ends it; one may just be starting.
         for worker in set(multiprocessing.active_children()) - others:
             worker.kill()
         pool.shutdown(cancel_futures=True)
+
+
+def _fewer(count: int) -> str:
+    """Return the cores that leave half as many processes, as `taskset` has them; on one there are no workers.
+
+    >>> _fewer(2), _fewer(16)
+    ('0', '0-7')
+    """
+    return "0" if count < 4 else f"0-{count // 2 - 1}"
 
 
 def _nothing() -> None:

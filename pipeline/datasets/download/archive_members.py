@@ -15,6 +15,7 @@ from pipeline.core.space import check_room
 
 # Archives of a few tiny files are mostly padding, which compresses well beyond any ratio and is harmless.
 ALWAYS_ALLOWED = 16 * 2**20
+AS_PUBLISHED = "give the archive as it is published"
 _READ_BYTES = 2**18
 # A tar header may claim gigabytes for a name, which tarfile would read into memory.
 _LARGEST_HEADER = 2**20
@@ -35,6 +36,18 @@ _TAR_FILE_TYPES = {
     tarfile.CHRTYPE: "a device",
     tarfile.FIFOTYPE: "a pipe",
 }
+
+
+class DamagedError(InputError):
+    """An archive that is not whole, or none at all.
+
+    Attributes:
+        fault: what is wrong with it; the message adds the way out of those who have brought it themselves.
+    """
+
+    def __init__(self, archive: Path, fault: str, way_out: str) -> None:
+        super().__init__(f"{archive}: {fault}; {way_out}")
+        self.fault = fault
 
 
 class Member(NamedTuple):
@@ -168,7 +181,7 @@ def _tar_members(archive: Path, stream: _ForwardStream) -> Iterator[Member]:
     try:
         opened = tarfile.TarFile(fileobj=stream, encoding="utf-8", errors="surrogateescape")
     except tarfile.ReadError:
-        raise InputError(f"{archive}: not a zip, tar or tar.gz file; give the archive as it is published") from None
+        raise DamagedError(archive, "not a zip, tar or tar.gz file", AS_PUBLISHED) from None
     while info := opened.next():
         # TarFile remembers every header: a million members would fill the memory.
         opened.members.clear()  # type: ignore[attr-defined]

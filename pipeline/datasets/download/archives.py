@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.datasets.download.archive_members import Allowance, Member, read_members
+from pipeline.datasets.download.archive_members import AS_PUBLISHED, Allowance, DamagedError, Member, read_members
 from pipeline.datasets.download.member_names import LONGEST_NAME, ReservedNames, name_fault, path_of
 
 # The papers' sets hold a few gigabytes. Photographs hardly compress; lists and drawings up to some twenty times.
@@ -67,9 +67,10 @@ def unpack(
         The paths of the files below the target, sorted.
 
     Raises:
-        InputError: if the file is no such archive, or damaged or cut short; if a wanted member is no plain file or
+        DamagedError: if the file is no such archive, or damaged or cut short, or has no wanted file.
+        InputError: if a wanted member is no plain file or
             folder, is encrypted, leads out of the target or repeats a name (also by case or Unicode form); if too
-            much comes out, or no file; if the disk has no room. Nothing is left then.
+            much comes out; if the disk has no room. Nothing is left in both cases.
     """
     allowance = Allowance(archive, largest=largest, ratio=ratio)
     size = archive.stat().st_size
@@ -90,7 +91,8 @@ def _report_damage(archive: Path, items: Iterable[ReadT]) -> Iterator[ReadT]:
         yield from items
     except _DAMAGE as error:
         reason = str(error) or "it ends too early"
-        raise InputError(f"{archive}: damaged or cut short ({reason}); nothing was kept; download it again") from None
+        fault, way_out = f"damaged or cut short ({reason})", "nothing was kept; download it again"
+        raise DamagedError(archive, fault, way_out) from None
 
 
 def _write_members(
@@ -110,7 +112,7 @@ def _write_members(
             _write_file(folder / path, _report_damage(archive, member.chunks()))
             written.append(path)
     if not written:
-        raise InputError(f"{archive}: has none of the files of the set; give the archive as it is published")
+        raise DamagedError(archive, "has none of the files of the set", AS_PUBLISHED)
     return written
 
 

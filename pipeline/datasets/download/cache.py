@@ -80,7 +80,8 @@ def locked(file: Path, variable: str = CACHE_VARIABLE) -> Iterator[None]:
 
 def contains(file: Path, download: Download) -> bool:
     """Return whether the cached file is the published one; hash it only if it is new or was modified."""
-    if not file.is_file():
+    # An empty one is of a connection that was cut, where nothing is known of the file.
+    if not file.is_file() or not file.stat().st_size:
         return False
     state = _state(file, download)
     if download.size in (0, state["size"]) and read_record(_record_path(file)) == state:
@@ -96,6 +97,13 @@ def remember(file: Path, download: Download) -> None:
     # A cache of another user may be read-only: then the file is hashed each time.
     with suppress(OSError), paths.written_whole(_record_path(file)) as record:
         record.write_text(json.dumps(_state(file, download)) + "\n", encoding="utf-8")
+
+
+def forget(file: Path, download: Download) -> None:
+    """Have the next run fetch a file anew that turned out damaged, or hash it again where a checksum is published."""
+    if not download.checksum[1]:
+        file.unlink(missing_ok=True)
+    _record_path(file).unlink(missing_ok=True)
 
 
 def read_record(record: Path) -> dict[str, Any]:

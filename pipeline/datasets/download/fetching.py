@@ -55,6 +55,18 @@ def fetch(
     return file
 
 
+def forget(download: Download, *, cache: Path | None = None) -> str:
+    """Give up a file of the cache that turned out damaged; gives the way out, for the end of a message."""
+    file = (cache or cached.cache_folder()) / download.name
+    try:
+        cached.forget(file, download)
+    except OSError as error:
+        return f"delete {file} ({error.strerror}), and the same command downloads it again"
+    if download.checksum[1]:
+        return "the same command compares it with its checksum, and downloads it again if that is another"
+    return "it was deleted from the cache, and the same command downloads it again"
+
+
 def local(download: Download, file: Path) -> Path:
     """Return the user's own copy of a file, in place, after a check.
 

@@ -27,11 +27,10 @@ class PartialFile:
     def __init__(self, target: Path) -> None:
         self.path = target.with_name(f"{target.name}.part")
         self._record = target.with_name(f"{target.name}.part.json")
-        try:
-            self.origin = ServerFile(**read_record(self._record))
-        except TypeError:
-            # A record with other keys is as good as none.
-            self.origin = ServerFile()
+        record = read_record(self._record)
+        # A record with other keys, or values of other types, is as good as none.
+        types = {name: type(value) for name, value in record.items()}
+        self.origin = ServerFile(**record) if types == ServerFile.__annotations__ else ServerFile()
 
     @property
     def size(self) -> int:

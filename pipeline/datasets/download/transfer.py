@@ -55,7 +55,8 @@ def fetch_from(url: str, transfer: Transfer) -> None:
     rounds = 2 if transfer.part.can_resume(url) else 1
     for _ in range(rounds):
         _receive_with_retries(url, transfer)
-        fault = mismatch(transfer.part.path, transfer.download)
+        # Without a size or a checksum nothing else would tell.
+        fault = mismatch(transfer.part.path, transfer.download) if transfer.part.size else "an empty file"
         if not fault:
             return
         transfer.part.discard()
@@ -75,7 +76,7 @@ def _receive_with_retries(url: str, transfer: Transfer) -> None:
             if pause is None:
                 pause = min(FIRST_PAUSE_SECONDS * 2.0 ** (failures - 1), LONGEST_PAUSE_SECONDS)
             if pause > LONGEST_WAIT_SECONDS:
-                raise RefusedError(f"{error}, and not to be asked for {pause:,.0f} s") from None
+                raise RefusedError(f"{error}, and not to be asked for at least {pause:,.0f} s") from None
             if failures >= transfer.attempts:
                 raise RefusedError(f"{error}, {counted(failures, 'try', 'tries')}") from None
             transfer.bar.set_postfix_str(f"{error}; again in {pause:.0f} s")
@@ -106,6 +107,9 @@ def _receive(url: str, transfer: Transfer) -> None:
         raise RetryableError(_innermost(error)) from None
     except requests_errors.RequestException as error:
         raise RefusedError(str(error)) from None
+    except ValueError as error:
+        # The standard library parses the address of a redirection.
+        raise RefusedError(f"a redirection to a malformed address ({error})") from None
     except urllib3_errors.ReadTimeoutError:
         raise RetryableError(f"stalled for {transfer.timeout:g} s at {_progress(transfer)}") from None
     except urllib3_errors.HTTPError:

@@ -176,7 +176,7 @@ class Running:
         """Return how it ended; None while it runs."""
         if (code := self.process.status()) is None:
             return None
-        failure = logs.failure(self._log, f"dvc ended with {code}") if code else ""
+        failure = _why(self._log, code) if code else ""
         try:
             if not failure and (failure := own_files.changed_since(self._project, self._own)):
                 cell_clones.remove(self._snapshot.root, self._name)
@@ -189,6 +189,16 @@ class Running:
     def remove(self) -> None:
         """Remove the copy that it ran in."""
         cell_clones.remove(self._snapshot.root, self._name)
+
+
+def _why(log: Path, code: int) -> str:
+    """Return why a cell failed whose DVC ended with this code; what was killed, it or a stage, left no error."""
+    if killed := logs.killed_by(code):
+        return logs.without_error(log, killed)
+    failure = logs.failure(log, f"dvc ended with {code}")
+    stage = logs.EXITED.search(failure)
+    killed = logs.killed_by(int(stage[1])) if stage else ""
+    return f"{killed}: {failure}" if killed else failure
 
 
 def _failed(log: Path, experiment: str, reason: str) -> State:

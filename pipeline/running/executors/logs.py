@@ -1,6 +1,7 @@
 """The log of a cell, as DVC prints it: the stages that it reached, what it trained, and why it failed."""
 
 import re
+import signal
 from pathlib import Path
 
 STAGE = re.compile(r"^(?:Running stage|Stage) '([^']+)'", re.MULTILINE)
@@ -8,7 +9,9 @@ STAGE = re.compile(r"^(?:Running stage|Stage) '([^']+)'", re.MULTILINE)
 COMPUTED = re.compile(r"^Running stage '(?:train|evaluate)@", re.MULTILINE)
 EXPERIMENT = re.compile(r"^Reproducing experiment '([^']+)'", re.MULTILINE)
 # What `report` prints where a server does not take its runs.
-NOT_SENT = re.compile(r"^mlflow: (.+); the report is whole; ", re.MULTILINE)
+NOT_SENT = re.compile(r"^mlflow: (.+); the report is whole(; .*)?$", re.MULTILINE)
+# DVC's words for a stage that failed, at the end of its line.
+EXITED = re.compile(r", exited with (-?\d+) \(log: ")
 FAILURE = re.compile(r"^\S+: error: .*|^ERROR: .*", re.MULTILINE)
 
 
@@ -33,8 +36,8 @@ def was_cached(log: Path) -> bool:
 
 
 def not_sent(log: Path) -> str:
-    """Return why MLflow does not have a cell's runs; empty where nothing was said of that."""
-    reasons: list[str] = NOT_SENT.findall(read(log))
+    """Return why MLflow does not have a cell's runs, and what helps; empty where nothing was said of that."""
+    reasons = ["".join(parts) for parts in NOT_SENT.findall(read(log))]
     return reasons[-1] if reasons else ""
 
 
@@ -59,12 +62,32 @@ def failure(log: Path, otherwise: str) -> str:
 
     Args:
         log: of the cell.
-        otherwise: where it printed nothing.
+        otherwise: where no line says it; the last line follows, as it is that of what went well.
     """
-    text = read(log)
-    lines = FAILURE.findall(text) or [line for line in text.splitlines() if line.strip()]
+    lines = FAILURE.findall(read(log))
     ours = [line for line in lines if not line.startswith("ERROR:")]
-    return f"{(ours or lines or [otherwise])[-1]} (log: {log})"
+    return f"{(ours or lines)[-1]} (log: {log})" if lines else without_error(log, otherwise)
+
+
+def without_error(log: Path, reason: str) -> str:
+    """Return why a cell failed where its log does not say it, with the log's last line and place."""
+    lines = [line for line in read(log).splitlines() if line.strip()]
+    return f"{reason}; last line: {lines[-1]} (log: {log})" if lines else f"{reason} (log: {log})"
+
+
+def killed_by(code: int) -> str:
+    """Return which signal ended a process, in words; "" where none did.
+
+    A shell that started it ends with 128 and the signal's number.
+
+    >>> killed_by(-9), killed_by(143), killed_by(1)
+    ('killed by SIGKILL, perhaps for lack of memory', 'killed by SIGTERM', '')
+    """
+    number = -code if code < 0 else code - 128 if code - 128 in (signal.SIGKILL, signal.SIGTERM) else 0
+    if not number:
+        return ""
+    name = next((one.name for one in signal.Signals if one == number), f"signal {number}")
+    return f"killed by {name}{', perhaps for lack of memory' if number == signal.SIGKILL else ''}"
 
 
 def note_failure(log: Path, experiment: str, reason: str) -> None:
