@@ -93,7 +93,7 @@ class Score(Choice):
 
     @property
     def in_words(self) -> str:
-        """What it is, and which end of it is better where that is the lower."""
+        """The description, with a note where lower is better."""
         return self.description + " (lower is better)" * self.lower_is_better
 
     @property

@@ -143,8 +143,8 @@ def _loss_ends(curve: Curve, unit: str) -> str:
 
 
 def _accuracy_alt(series: Mapping[str, Curve], tested: float, unit: str) -> str:
-    shown = {name: tables.percent(series[key].mean[-1]) for key, name in ACCURACIES.items() if key in series}
-    parts = [f"{name}: {last} after the last {unit}; " for name, last in shown.items()]
+    last = {name: tables.percent(series[key].mean[-1]) for key, name in ACCURACIES.items() if key in series}
+    parts = [f"{name}: {value} after the last {unit}; " for name, value in last.items()]
     return f"Accuracy over the {unit}s. {''.join(parts)}test part: {tables.percent(tested)}."
 
 

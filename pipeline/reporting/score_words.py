@@ -1,4 +1,4 @@
-"""What each score is, in words."""
+"""Descriptions of the scores, for the page."""
 
 from collections.abc import Collection
 

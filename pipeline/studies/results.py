@@ -16,12 +16,12 @@ from pipeline.studies.definition import Printed
 
 # What the statistics are of, where no cell is there to say it.
 NO_CELL = "No cell has run yet."
-# As many as a chart of curves tells apart.
+# No more than a chart of curves tells apart.
 MOST_SHOWN = 28
 
 
 class _Cell(NamedTuple):
-    """What a result is made from.
+    """The fields of a `Result`, which as a NamedTuple could keep nothing computed.
 
     Attributes:
         cell: its name.
