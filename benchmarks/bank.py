@@ -43,10 +43,11 @@ from pipeline.evaluation.compare import comparison
 from pipeline.evaluation.compare.experiments import Experiment, Trial
 from pipeline.networks.build import build
 from pipeline.networks.network import Network
+from pipeline.pretrained import copies
 from pipeline.preview import at_hand
 from pipeline.preview.images import look
 from pipeline.preview.overriding import read
-from pipeline.preview.training_part import TrainingPart, copies
+from pipeline.preview.training_part import TrainingPart
 from pipeline.training import contract, loop
 
 FILES = {
@@ -187,7 +188,8 @@ def with_all(resolved: Resolved, act: Callable[[TrainingPart, np.ndarray[Any, An
     with tempfile.TemporaryDirectory() as scratch:
         seen = look(resolved, Path(scratch) / "images")
         rows = [row for row in seen.rows if row.part in ("train", "test")]
-        alike = groups.grouped(copies(seen.rows, seen.folder))
+        pairs, _ = copies.find(seen.rows, seen.folder)
+        alike = groups.grouped(pairs)
         numbers = groups.numbered([row.path for row in rows], alike)
         return act(
             TrainingPart(rows, seen.folder, numbers, seen.title, 1), np.array([row.part == "train" for row in rows])

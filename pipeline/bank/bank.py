@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline.bank import features, nested, store
+from pipeline.bank import features, nested
 from pipeline.bank.features import Frozen, OpenImages
 from pipeline.bank.folds import Examples, IntArray
-from pipeline.core import digests
+from pipeline.core import digests, result_cache
 from pipeline.evaluation.compare import statistics
 
 RESULT = "result.json"
@@ -80,7 +80,7 @@ def measured(frozen: Frozen, weights: str, images: Images) -> Result:
         content = {"seconds": round(time.perf_counter() - started, 2), "probes": estimated}
         file.write_text(json.dumps(content) + "\n", encoding="utf-8")
 
-    file, found = store.found_or_made(key(frozen, images), RESULT, write)
+    file, found = result_cache.found_or_made(key(frozen, images), RESULT, write)
     content = json.loads(digests.read(file))
     return Result(
         backbone=backbone,
@@ -98,13 +98,13 @@ def measured(frozen: Frozen, weights: str, images: Images) -> Result:
 
 def is_measured(frozen: Frozen, images: Images) -> bool:
     """Return whether the store has the estimates."""
-    with store.held(key(frozen, images)) as place:
-        return store.is_whole(place, RESULT)
+    with result_cache.held(key(frozen, images)) as place:
+        return result_cache.is_whole(place, RESULT)
 
 
 def key(frozen: Frozen, images: Images) -> str:
     """Return the name under which the estimates are kept."""
-    return store.key(
+    return result_cache.key(
         "estimates",
         {
             # Versions and code, the classifiers' too, are part of it.

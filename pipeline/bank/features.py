@@ -20,9 +20,8 @@ from tqdm import tqdm
 from pipeline.assembly import networks
 from pipeline.assembly.machine import Machine, device_model
 from pipeline.assembly.transforms import eval_transform
-from pipeline.bank import store
 from pipeline.bank.folds import FloatArray
-from pipeline.core import digests, provenance
+from pipeline.core import digests, provenance, result_cache
 from pipeline.core.choices import NONE
 from pipeline.core.sections import Network as Settings
 from pipeline.core.sections import Sizes
@@ -69,7 +68,7 @@ class Frozen(NamedTuple):
 
     def key(self) -> str:
         """Return the name under which its features are kept."""
-        return store.key(
+        return result_cache.key(
             "features",
             {
                 "backbone": self.settings.backbone,
@@ -126,7 +125,7 @@ def features(frozen: Frozen, images: Sequence[str], open_images: OpenImages) -> 
         images: the SHA-256 of each image's file or pixels; an image may be there twice.
         open_images: called once, with those to compute; not at all where none is.
     """
-    with store.held(frozen.key()) as place:
+    with result_cache.held(frozen.key()) as place:
         kept, rate = _kept(place, images)
         if rows := _first_places(images, kept):
             with open_images(rows) as packed:
@@ -139,7 +138,7 @@ def features(frozen: Frozen, images: Sequence[str], open_images: OpenImages) -> 
 
 def missing(frozen: Frozen, images: Sequence[str]) -> list[int]:
     """Return the places of images whose features are not in the store, as `features` would compute them."""
-    with store.held(frozen.key()) as place:
+    with result_cache.held(frozen.key()) as place:
         return _first_places(images, _kept(place, images)[0])
 
 
@@ -179,12 +178,12 @@ def _kept(place: Path, images: Sequence[str]) -> tuple[dict[str, FloatArray], fl
     """
     asked, kept, rate = set(images), dict[str, FloatArray](), 0.0
     for block in _blocks(place):
-        if not store.is_whole(block, KNOWN):
+        if not result_cache.is_whole(block, KNOWN):
             continue
         known: dict[str, Any] = json.loads(digests.read(block / KNOWN))
         rate = known["images_per_second"]
         rows = [row for row, image in enumerate(known["images"]) if image in asked]
-        if rows and store.is_whole(block, VALUES):
+        if rows and result_cache.is_whole(block, VALUES):
             values = np.load(block / VALUES, allow_pickle=False)[rows]
             kept |= zip((known["images"][row] for row in rows), values, strict=True)
     return kept, rate
@@ -194,7 +193,7 @@ def _keep(place: Path, images: Sequence[str], values: FloatArray, rate: float) -
     number = max((int(block.name) for block in _blocks(place)), default=0)
     for start in range(0, len(images), BLOCK):
         number += 1
-        with store.written(place / f"{number:06d}") as target:
+        with result_cache.written(place / f"{number:06d}") as target:
             np.save(target / VALUES, values[start : start + BLOCK])
             known = {"images_per_second": rate, "images": list(images[start : start + BLOCK])}
             (target / KNOWN).write_text(json.dumps(known) + "\n", encoding="utf-8")

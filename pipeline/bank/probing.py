@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from pipeline.assembly.machine import Machine
-from pipeline.bank import features, folds, probes, store
+from pipeline.bank import features, folds, probes
 from pipeline.bank.features import Frozen
 from pipeline.bank.folds import Examples, FloatArray, IntArray
-from pipeline.core import digests, paths
+from pipeline.core import digests, paths, result_cache
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
 from pipeline.core.records import ModelRecord
@@ -72,7 +72,7 @@ def probed(model: ModelRecord, data: Packed, train: Sequence[int], test: Sequenc
         examples = Examples(made[: len(train)], data.labels[list(train)], numbers)
         file.write_text(json.dumps(_outcome(examples, made[len(train) :])) + "\n", encoding="utf-8")
 
-    name = store.key(
+    name = result_cache.key(
         "probe",
         {
             # Any change of code or versions changes this one.
@@ -84,7 +84,7 @@ def probed(model: ModelRecord, data: Packed, train: Sequence[int], test: Sequenc
             "strengths": probes.PROBES[probes.LOGISTIC].strengths,
         },
     )
-    content = json.loads(digests.read(store.found_or_made(name, RESULT, write)[0]))
+    content = json.loads(digests.read(result_cache.found_or_made(name, RESULT, write)[0]))
     return Probed(**content | {"predicted": np.array(content["predicted"], dtype=np.int64)})
 
 

@@ -21,6 +21,7 @@ from pipeline.datasets.collect import bringing, hashable, health, metadata, sets
 from pipeline.datasets.collect.findings import Finding
 from pipeline.datasets.prepared import dividing
 from pipeline.datasets.prepared.manifest import Pair, Row
+from pipeline.pretrained import copies
 from pipeline.preview import overriding, refusals
 from pipeline.preview.images import Seen, look
 from pipeline.preview.overriding import read_images, say_remarks
@@ -112,16 +113,12 @@ def examined(resolved: Resolved) -> dict[str, Any]:
     Raises:
         InputError: where the set cannot be had at all.
     """
-    # Here, since no other command waits for torch.
-    from pipeline.datasets.copies import finding
-    from pipeline.pretrained import features
-
     data = resolved.recipe.data
     unhashable = [fault for place in refusals.hashed_places(resolved) for fault in hashable.faults(place)]
     stopping = {fault.place for fault in unhashable}
     with tempfile.TemporaryDirectory() as scratch:
         seen = _seen(resolved, Path(scratch) / "images", unhashable)
-        pairs, search = finding.find(seen.rows, seen.folder, features.bundled)
+        pairs, search = copies.find(seen.rows, seen.folder)
     row = sets.known(data.set)
     own = row.given_by == "folder"
     report = health.examine(

@@ -8,17 +8,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pipeline.bank import store
 from pipeline.bank.folds import IntArray
 from pipeline.config import Resolved
-from pipeline.core import paths, provenance
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.collect import sets
 from pipeline.datasets.decoding import packing
-from pipeline.datasets.prepared import dividing, groups, manifest
-from pipeline.datasets.prepared.manifest import Pair, Row
+from pipeline.datasets.prepared import dividing, groups
+from pipeline.datasets.prepared.manifest import Row
 from pipeline.datasets.prepared.packed import Packed
+from pipeline.pretrained import copies
 from pipeline.preview import images
 
 
@@ -78,7 +77,7 @@ def training_part(resolved: Resolved) -> Iterator[TrainingPart]:
         if seen.fault:
             raise InputError(seen.fault)
         data, repeat = resolved.recipe.data, resolved.recipe.repeats[0]
-        pairs = copies(seen.rows, seen.folder)
+        pairs, _ = copies.find(seen.rows, seen.folder)
         own = sets.known(data.set).given_by == "folder"
         assigned = dividing.divided(data, seen.rows, pairs, own=own, repeat=repeat)
         # The test part ends here: neither its images nor its labels go further.
@@ -91,24 +90,3 @@ def training_part(resolved: Resolved) -> Iterator[TrainingPart]:
             seen.title,
             repeat,
         )
-
-
-def copies(rows: Sequence[Row], folder: Path) -> list[Pair]:
-    """Return the copies among images, as the stage `copies` finds them; searched once for the same images."""
-    # Here, since no other command waits for torch.
-    from pipeline.datasets.copies import finding
-    from pipeline.pretrained import features
-
-    name = store.key(
-        "copies",
-        {
-            "images": [[row.path, row.sha256] for row in rows],
-            "versions": provenance.versions(),
-            "code": provenance.code_hash(("copies",)),
-        },
-    )
-
-    def search(file: Path) -> None:
-        manifest.write(file, Pair, finding.find(rows, folder, features.bundled)[0])
-
-    return manifest.read(store.found_or_made(name, paths.PAIRS.name, search)[0], Pair)

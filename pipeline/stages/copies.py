@@ -5,17 +5,16 @@ from collections import Counter
 
 from pipeline.core import digests, paths
 from pipeline.core.errors import one_line_errors
-from pipeline.datasets.copies import finding
 from pipeline.datasets.prepared import groups, manifest, search
 from pipeline.datasets.prepared.manifest import Alike, Pair, Row
-from pipeline.pretrained import features
+from pipeline.pretrained import copies
 
 
 def main() -> None:
     """Write the pairs of copies with their evidence, the groups that stay together, and what was compared."""
     digests.check(paths.MANIFEST)
     rows = manifest.read(paths.MANIFEST, Row)
-    pairs, compared = finding.find(rows, paths.IMAGES, features.bundled)
+    pairs, compared = copies.find(rows, paths.IMAGES)
     with paths.written_whole(paths.COPIES) as folder:
         folder.mkdir(parents=True)
         manifest.write(folder / paths.PAIRS.name, Pair, pairs)

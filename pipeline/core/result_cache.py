@@ -8,6 +8,7 @@ that was not used for 30 days is deleted.
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ def held(name: str) -> Iterator[Path]:
     folder = paths.root() / paths.BANK
     folder.mkdir(parents=True, exist_ok=True)
     unused.remove(one for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
-    with holding.held(unused.lock_of(folder / name), "bank", waiting=_say_waiting, patience=PATIENCE):
+    kind = name.partition("-")[0]
+    waiting = partial(_say_waiting, kind)
+    with holding.held(unused.lock_of(folder / name), kind, waiting=waiting, patience=PATIENCE):
         unused.note_use(folder / name)
         yield folder / name
 
@@ -73,5 +76,5 @@ def found_or_made(name: str, file: str, make: Callable[[Path], object]) -> tuple
     return place / file, False
 
 
-def _say_waiting(holder: str) -> None:
-    print(f"bank: waiting for {holder}, which computes the same", file=sys.stderr, flush=True)
+def _say_waiting(kind: str, holder: str) -> None:
+    print(f"{kind}: waiting for {holder}, which computes the same", file=sys.stderr, flush=True)
