@@ -18,6 +18,7 @@ from pipeline.commands import devices
 from pipeline.commands.output_places import Outputs, check_maps, checked
 from pipeline.core import paths, percents
 from pipeline.core.counting import counted
+from pipeline.core.errors import InputError
 from pipeline.core.text_width import columns, padded
 from pipeline.datasets.collect.listing import circle_notes, escaped
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 PAGE = "index.html"
 PAGE_ENDINGS = (".html", ".htm")
+# All pages of the project have it in their head, which is shorter than this many bytes.
+PAGE_MARK, PAGE_HEAD = b'<meta name="generator" content="orbweaver">', 1000
 # The longest side of a picture on a page, in pixels.
 PICTURE = 160
 Use = Callable[[Sequence["Applied"]], object]
@@ -191,4 +194,10 @@ def _on_page(loaded: "Bundle", target: Path) -> Iterator[Use]:
 
 
 def _page_file(page: Path | None) -> Path | None:
-    return page if page is None or page.suffix.lower() in PAGE_ENDINGS else page / PAGE
+    """Return the file of --page, which is not another page where a folder is named."""
+    if page is None or page.suffix.lower() in PAGE_ENDINGS:
+        return page
+    file = page / PAGE
+    if file.is_file() and PAGE_MARK not in file.read_bytes()[:PAGE_HEAD]:
+        raise InputError(f"--page {page}: its {PAGE} is not a page of orbweaver; name another folder, or FILE.html")
+    return file

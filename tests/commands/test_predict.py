@@ -206,6 +206,17 @@ def test_what_is_there_stays_where_the_work_fails(colors, monkeypatch):
     assert Path("out.csv").read_text() == Path("page.html").read_text() == "before"
 
 
+def test_a_page_takes_the_place_of_an_earlier_one_and_of_no_other(colors):
+    for _ in range(2):
+        call("in", "--page", "site")
+    page = Path("site/index.html")
+    page.write_text("<!DOCTYPE html><title>Our laboratory</title>")
+    line = r"^--page site: its index\.html is not a page of orbweaver; name another folder, or FILE\.html$"
+    with pytest.raises(InputError, match=line):
+        predict.command(["bundle", "in", "--page", "site"], standalone_mode=False)
+    assert page.read_text() == "<!DOCTYPE html><title>Our laboratory</title>"
+
+
 @pytest.mark.slow
 def test_all_of_it_with_a_network(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
