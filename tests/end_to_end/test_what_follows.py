@@ -59,9 +59,8 @@ def changed(clone: Clone) -> set[str]:
     return set(json.loads(clone.run("dvc", "status", "--json")))
 
 
-@pytest.mark.parametrize(
-    "overrides", ["freeze=3b", pytest.param("options.regularizer.delta.alpha.default=0.2", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("overrides", ["freeze=3b", "options.regularizer.delta.alpha.default=0.2"])
 def test_what_is_spelt_out_and_what_is_not_chosen_run_validate_alone(stubbed: Clone, overrides: str) -> None:
     before = (stubbed.root / "data/recipe.yaml").read_bytes()
     assert set(ran(stubbed.run("dvc", "exp", "run", *sets(overrides)))) == FOLLOWS[overrides]
@@ -274,6 +273,7 @@ def test_a_repeat_is_a_whole_number_or_none_also_where_validate_was_passed_over(
     assert stubbed.content() == before
 
 
+@pytest.mark.slow
 def test_repeats_of_two_codes_are_trained_alike_by_the_command_that_is_named(
     stubbed: Clone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
