@@ -1,4 +1,7 @@
-"""A tiny project; and for the tests of MLflow a clone of the user's, and the metrics files of an experiment in it."""
+"""A tiny project; and for the tests of MLflow a clone of the user's, and the metrics files of an experiment in it.
+
+Importing it imports no torch: pytest-xdist does that once more, before any worker starts, where no test runs.
+"""
 
 import contextlib
 import gc
@@ -14,12 +17,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tiny
-import torch
 import written_results
 from filelock import FileLock
 
 from pipeline import tracking
-from pipeline.bank import probing
 from pipeline.core import digests, seeding
 from pipeline.tracking import live, store
 
@@ -51,26 +52,31 @@ def pytest_configure():
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers():
-    """The cores that we may use; pytest-xdist would count those of the machine without hyper-threading."""
-    return seeding.cores()
+def pytest_xdist_auto_num_workers(config):
+    """The cores that we may use; pytest-xdist would count those of the machine without hyper-threading.
 
-
-PROBED = probing.probed
+    One more for the slow tests, which spend a fifth of their time waiting for processes, locks and servers.
+    """
+    return seeding.cores() + int(config.option.markexpr.startswith("slow"))
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_probe():
     """No frozen probe where stages are called in this process: it takes a second of each, and `probe` looks at it."""
+    from pipeline.bank import probing
+
+    probed = probing.probed
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(probing, "probed", lambda *_: probing.Probed("a test that does without", None, np.empty(0, int)))
-        yield
+        yield probed
 
 
 @pytest.fixture
-def probe(monkeypatch):
+def probe(monkeypatch, no_probe):
     """The frozen probe as it is."""
-    monkeypatch.setattr(probing, "probed", PROBED)
+    from pipeline.bank import probing
+
+    monkeypatch.setattr(probing, "probed", no_probe)
 
 
 CLASSES = ("Araneus diadematus", "C#")
@@ -268,6 +274,8 @@ def uncharted(monkeypatch):
 @pytest.fixture
 def float32():
     """Returns what float32 means on CUDA, by operation; in the end it means what it does without being asked."""
+    import torch
+
     backends = torch.backends
     places = {"products": backends.cuda.matmul, "convolutions": backends.cudnn.conv, "recurrent": backends.cudnn.rnn}
     yield lambda: {name: place.fp32_precision for name, place in places.items()}

@@ -56,6 +56,8 @@ def import_everything() -> None:
             importlib.import_module(module.name)
 
 
+# `make export-proof` has those of full width.
+@pytest.mark.usefixtures("narrow")
 @pytest.mark.parametrize("kind", ["onnx", "pt2"])
 @pytest.mark.parametrize("case", WHOLE, ids=str)
 def test_a_network_gives_the_same_scores_in_a_process_that_has_imported_everything(

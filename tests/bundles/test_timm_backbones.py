@@ -101,17 +101,15 @@ def test_an_unknown_name_is_a_line_with_near_ones() -> None:
         config.check(tiny.values(backbone="timm/test_vitt"))
 
 
+@pytest.mark.usefixtures("uncharted")
 @pytest.mark.parametrize(
     ("name", "freeze"),
     [(VIT, "auto"), (VIT, "lora"), (VIT, "bitfit"), (CONVNEXT, "auto"), ("timm/test_mambaout", "auto")],
 )
-def test_a_bundle_gives_what_evaluate_gave(
-    name: str, freeze: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tiny.enter(tmp_path, monkeypatch)
+def test_a_bundle_gives_what_evaluate_gave(name: str, freeze: str, bare: Path) -> None:
     tiny.put(tiny.values(backbone=name, weights="none", image_size=64, freeze=freeze))
     tiny.chain()
-    loaded = bundle.load(write(tmp_path / "bundle"), device="cpu")
+    loaded = bundle.load(write(bare / "bundle"), device="cpu")
     prepared, data = loaded.description.preprocessing, Recipe.read().data
     assert (tuple(prepared.mean), tuple(prepared.std)) == (data.mean, data.std)
     assert prepared.input_size == 64

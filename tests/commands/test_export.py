@@ -111,8 +111,8 @@ def report(folder: Path) -> dict[str, Any]:
 @pytest.mark.slow
 def test_a_bundle_is_exported_with_proof_that_it_agrees(bundle: Path) -> None:
     for kind, files in {"onnx": ["model-int8.onnx", "model.onnx"], "pt2": ["model.pt2"]}.items():
-        # Twice: an earlier export is replaced.
-        for _ in range(2):
+        # The quicker one twice: an earlier export is replaced.
+        for _ in range(2 if kind == "pt2" else 1):
             done = called(bundle, "--to", kind, *(["--int8"] if kind == "onnx" else []))
             assert done.exit_code == 0, (done.output, done.exception)
         folder = Path(f"models/bundle-{kind}")

@@ -160,6 +160,7 @@ def test_a_folder_with_awkward_names_and_bad_files_runs_and_lists_what_is_left_o
     assert "épeire diadème" in (stubbed.root / "data/packed/index.csv").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_another_folder_named_during_a_run_is_not_recorded_as_the_first(queueing: Clone, tmp_path: Path) -> None:
     for name in ("first", "second"):
         for photograph in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):

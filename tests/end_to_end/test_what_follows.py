@@ -59,20 +59,15 @@ def changed(clone: Clone) -> set[str]:
     return set(json.loads(clone.run("dvc", "status", "--json")))
 
 
-@pytest.mark.parametrize(
-    "overrides", ["freeze=3b", pytest.param("options.regularizer.delta.alpha.default=0.2", marks=pytest.mark.slow)]
-)
-def test_what_is_spelt_out_and_what_is_not_chosen_run_validate_alone(stubbed: Clone, overrides: str) -> None:
-    before = (stubbed.root / "data/recipe.yaml").read_bytes()
-    assert set(ran(stubbed.run("dvc", "exp", "run", *sets(overrides)))) == FOLLOWS[overrides]
-    assert (stubbed.root / "data/recipe.yaml").read_bytes() == before
-
-
 @pytest.mark.slow
 def test_in_the_workspace_what_follows_from_a_word_runs_alone_and_the_way_back_leaves_nothing(stubbed: Clone) -> None:
+    """What is spelt out and what is not chosen run `validate` alone, and leave the resolved recipe as it is."""
     before, content = stubbed.outputs(), stubbed.content()
+    recipe = content[stubbed.root / "data/recipe.yaml"]
     for overrides, wanted in FOLLOWS.items():
         assert set(ran(stubbed.run("dvc", "exp", "run", *sets(overrides)))) == wanted, overrides
+        resolved = (stubbed.root / "data/recipe.yaml").read_bytes()
+        assert (resolved == recipe) == (wanted == NOTHING), overrides
         go_back(stubbed)
         assert stubbed.run("git", "status", "--short") == ""
         stubbed.typed("dvc checkout")
@@ -274,6 +269,7 @@ def test_a_repeat_is_a_whole_number_or_none_also_where_validate_was_passed_over(
     assert stubbed.content() == before
 
 
+@pytest.mark.slow
 def test_repeats_of_two_codes_are_trained_alike_by_the_command_that_is_named(
     stubbed: Clone, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -43,7 +43,7 @@ def make(name: str, strategy: str, **options: Any) -> Network:
     with torch.no_grad():
         for key, parameter in network.model.named_parameters():
             # Such as scales of layers, so that each of them counts.
-            if not low_rank.is_added(key) and parameter.unique().numel() == 1:
+            if not low_rank.is_added(key) and (parameter == parameter.flatten()[0]).all():
                 parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
     freezing.freeze(network, strategy)
     return network

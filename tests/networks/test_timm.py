@@ -62,7 +62,7 @@ def filled(model: nn.Module) -> nn.Module:
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.unique().numel() == 1:
+            if (parameter == parameter.flatten()[0]).all():
                 parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
     return model
 

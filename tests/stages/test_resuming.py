@@ -77,6 +77,8 @@ def write(case: str, device: str = "cpu") -> None:
     options = tiny.small()["options"]
     options["attention"]["hierarchical"]["temporal_memory"] = True
     options["regularizer"]["delta"]["batches"] = 1
+    # Of the head that DELTA measures the channels with, whose every step is a stop too.
+    options["regularizer"]["l2_fe"]["budget"]["amount"] = 2
     tiny.write_params(TWO_EPOCHS | SMALL_BATCHES | changes, options=options, **{"device": device} | axes)
     if "data.split.val" in changes:
         split.main(["1"])

@@ -49,7 +49,7 @@ def test_what_the_user_has_set_stays(clone, monkeypatch):
 
 @pytest.mark.slow
 def test_several_processes_may_make_the_store_at_once(clone):
-    count = 6
+    count = 3
     words = [sys.executable, "-c", "from pipeline import tracking; tracking.initialize()"]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     started = [subprocess.Popen(words, env=environment, stderr=subprocess.PIPE) for _ in range(count)]

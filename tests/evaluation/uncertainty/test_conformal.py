@@ -157,7 +157,7 @@ def test_groups_of_one_image_change_no_threshold():
 
 def test_the_promise_holds_for_images_in_groups_and_would_not_if_each_counted():
     """Images of a group have one score; the coverage of a threshold is its place in the uniform distribution."""
-    groups, size, draws = 40, 15, 2000
+    groups, size, draws = 40, 15, 600
     rng, unit = np.random.default_rng(0), np.repeat(np.arange(groups), size)
     kept = {"groups": 0, "images": 0}
     for _ in range(draws):
