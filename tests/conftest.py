@@ -47,8 +47,9 @@ def pytest_unconfigure():
 
 
 def pytest_configure():
-    """A shell's background job ignores Ctrl-C, and so would every process that a test starts and interrupts."""
+    """A shell's background job ignores Ctrl-C, one of nohup a hangup, and so would the processes that tests stop."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,7 +1,5 @@
 """From photographs with copies to what `copies` writes, and to what `split` decides on it."""
 
-import errno
-import os
 import shutil
 from pathlib import Path
 
@@ -9,14 +7,11 @@ import pytest
 import tiny
 from PIL import Image, ImageEnhance, ImageOps
 
-from pipeline.core import digests, paths
+from pipeline.core import paths
 from pipeline.core.errors import InputError
-from pipeline.datasets.copies import finding
 from pipeline.datasets.prepared import manifest
-from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair, Row
+from pipeline.datasets.prepared.manifest import Alike, Assigned, Pair
 from pipeline.datasets.synthetic.synthetic import spider_image
-from pipeline.pretrained import copies as searched_once
-from pipeline.pretrained import features
 from pipeline.stages import collect, copies, split
 
 
@@ -27,7 +22,7 @@ def _params(own: Path, *, duplicates: str = "refuse", on_leak: str = "refuse", *
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    (tiny.enter(tmp_path / "project", monkeypatch) / ".dvc").mkdir()
+    tiny.enter(tmp_path / "project", monkeypatch)
     return tmp_path / "own"
 
 
@@ -91,51 +86,6 @@ def test_copies_across_parts_are_refused_left_out_or_let_be_after_one_search(lea
     assert {file: file.read_bytes() for file in paths.COPIES.iterdir()} == before
 
 
-def test_the_same_photographs_are_searched_once_and_others_again(leaking, monkeypatch):
-    copies.main()
-    before = {file: file.read_bytes() for file in paths.COPIES.iterdir()}
-
-    def searched(*_):
-        raise RuntimeError("searched again")
-
-    monkeypatch.setattr(finding, "find", searched)
-    _params(leaking, on_leak="drop")
-    copies.main()
-    assert {file: file.read_bytes() for file in paths.COPIES.iterdir()} == before
-    _spider(leaking, "test/dog/another.png", 20)
-    collect.main()
-    with pytest.raises(RuntimeError, match="searched again"):
-        copies.main()
-
-
-def test_what_was_found_and_damaged_since_is_searched_for_again(leaking):
-    copies.main()
-    (found,) = paths.BANK.glob("copies-*/pairs.csv")
-    whole = found.read_bytes()
-    found.write_bytes(whole[:-2])
-    copies.main()
-    assert found.read_bytes() == whole
-
-
-def test_a_full_disk_or_a_folder_that_is_not_dvcs_costs_the_time_of_another_search(leaking, monkeypatch):
-    rows = manifest.read(paths.MANIFEST, Row)
-    expected = finding.find(rows, paths.IMAGES, features.bundled)
-    with monkeypatch.context() as patch:
-        patch.setattr(digests, "seal", _full_disk)
-        assert searched_once.find(rows, paths.IMAGES) == expected
-    assert not [*paths.BANK.glob("copies-*/*")]
-    shutil.rmtree(".dvc")
-    assert searched_once.find(rows, paths.IMAGES) == expected
-    assert not Path(".dvc").exists()
-    Path(".dvc").mkdir()
-    assert [searched_once.find(rows, paths.IMAGES) for _ in range(2)] == [expected, expected]
-    assert [*paths.BANK.glob("copies-*/*")]
-
-
-def _full_disk(*_):
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
 @pytest.fixture
 def clashing(project):
     """Two classes of spiders, one of which is in both, mirrored."""
@@ -170,8 +120,6 @@ def test_groups_and_splits_are_the_same_bytes_whatever_network_and_weights_an_ex
     written = []
     for axes in ({"backbone": "resnet18"}, {"backbone": "efficientnet_lite0", "weights": "bundled", "freeze": "1"}):
         _params(clashing, duplicates="allow", **axes)
-        # What an earlier search found is read otherwise.
-        shutil.rmtree(paths.BANK)
         copies.main()
         split.main(["1"])
         files = [*sorted(paths.COPIES.iterdir()), paths.split_file(1)]
