@@ -1,37 +1,69 @@
 """The earlier bundle, kept while the next one is made: DVC deletes it first, but its cache still has it."""
 
-import subprocess
-import sys
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.core import dvc_cache, lockfile, paths
+from pipeline.core import digests, dvc_cache, lockfile, paths
 from pipeline.core.errors import InputError
+from pipeline.experiments import dvc_process
 from pipeline.recovery.leftovers import TEMPORARY, Leftover
+from pipeline.running.executors import interrupts
 
 STAGE = "bundle"
 ADDRESS = f"{paths.BUNDLE_STAGE}:{STAGE}"
 LOCK = paths.BUNDLE_STAGE.with_suffix(".lock")
-# The DVC file of before, from the moment at which another is written until that one's bundle is there.
+# The DVC file of before, from the moment at which another is written until that one's bundle is there, and its lock.
 DEFINITION = TEMPORARY / "earlier-bundle.yaml"
+RECORDED = DEFINITION.with_suffix(".lock")
+
+
+def files(root: Path) -> dict[str, str]:
+    """Return the digests of a bundle's files by their places in it; none where there is no bundle."""
+    folder = root / paths.BUNDLE
+    return {str(file.relative_to(folder)): digests.sha256(file) for file in folder.rglob("*") if file.is_file()}
+
+
+@contextmanager
+def kept(root: Path) -> Iterator[None]:
+    """Bring the earlier bundle back where what makes the next one fails or is interrupted; signals wait for that.
+
+    Raises:
+        InputError: where DVC fails to.
+    """
+    remember(root)
+    try:
+        yield
+    except (InputError, KeyboardInterrupt):
+        with interrupts.held_back():
+            bring_back(root)
+        raise
+    forget(root)
 
 
 def remember(root: Path) -> None:
     """Keep the DVC file of a bundle that is there, or of the one that a kill has left to DVC's cache."""
-    file, stored = root / paths.BUNDLE_STAGE, root / DEFINITION
+    stored = root / DEFINITION
     if stored.exists() and not (root / paths.BUNDLE).exists():
         return
-    if not file.exists() or not (root / LOCK).exists():
+    if not (root / paths.BUNDLE_STAGE).exists() or not (root / LOCK).exists():
         forget(root)
         return
-    stored.parent.mkdir(parents=True, exist_ok=True)
-    with paths.written_whole(stored) as target:
-        target.write_bytes(file.read_bytes())
+    # The lock first: the other's being there says that both are.
+    _copy(root / LOCK, root / RECORDED)
+    _copy(root / paths.BUNDLE_STAGE, stored)
 
 
 def forget(root: Path) -> None:
     """Say that the next bundle is made."""
     (root / DEFINITION).unlink(missing_ok=True)
+    (root / RECORDED).unlink(missing_ok=True)
+
+
+def _copy(file: Path, to: Path) -> None:
+    with paths.written_whole(to) as target:
+        target.write_bytes(file.read_bytes())
 
 
 def bring_back(root: Path) -> str:
@@ -42,9 +74,10 @@ def bring_back(root: Path) -> str:
     """
     if not (root / DEFINITION).exists():
         return "none was there"
-    with paths.written_whole(root / paths.BUNDLE_STAGE) as target:
-        target.write_bytes((root / DEFINITION).read_bytes())
-    dvc(root, "checkout", "--quiet", ADDRESS)
+    if (root / RECORDED).exists():
+        _copy(root / RECORDED, root / LOCK)
+    _copy(root / DEFINITION, root / paths.BUNDLE_STAGE)
+    dvc(root, "checkout", "--quiet", "--force", ADDRESS)
     forget(root)
     return "put back"
 
@@ -73,11 +106,10 @@ def _is_cached(root: Path) -> bool:
 
 
 def dvc(root: Path, *words: str) -> None:
-    """Run DVC in the user's clone, with what it prints on standard error.
+    """Run DVC in the user's clone, with what it prints on standard error; it ends with this process.
 
     Raises:
         InputError: where it fails.
     """
-    command = (sys.executable, "-m", "dvc", *words)
-    if subprocess.run(command, cwd=root, stdout=sys.stderr.fileno(), check=False).returncode:
+    if dvc_process.run(root, words, os.environ):
         raise InputError(f"{paths.BUNDLE}: was not made, for the reason above; the same command tries again")

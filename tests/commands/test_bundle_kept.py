@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from unittest.mock import Mock
@@ -45,6 +46,53 @@ def test_what_is_there_comes_back_where_the_next_one_fails(tmp_path: Path) -> No
         bundle.made(tmp_path, {"cmd": "false"})
     assert (paths.BUNDLE / "weights").read_text(encoding="utf-8") == "1\n"
     assert paths.BUNDLE_STAGE.read_bytes() == definition
+
+
+def test_a_signal_while_another_experiments_is_recorded_waits_until_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in place was said to be the bundle of before, and models/dvc.lock had that one."""
+    bundle.made(tmp_path, {"cmd": WRITE})
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there/weights").write_text("2\n", encoding="utf-8")
+    before, run = signal.getsignal(signal.SIGTERM), earlier_bundle.dvc
+
+    def interrupted(root: Path, *words: str) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.raise_signal(number)
+        run(root, *words)
+
+    monkeypatch.setattr(earlier_bundle, "dvc", interrupted)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            bundle.place(tmp_path, tmp_path / "there", {"cmd": "other", "frozen": True})
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    shutil.rmtree(paths.BUNDLE)
+    subprocess.run(("dvc", "checkout", "--quiet", earlier_bundle.ADDRESS), check=True)
+    assert (paths.BUNDLE / "weights").read_text(encoding="utf-8") == "2\n"
+
+
+def test_what_is_there_comes_back_whenever_a_signal_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After DVC had recorded the next one, or once more while the earlier one is brought back."""
+    bundle.made(tmp_path, {"cmd": WRITE})
+    before = [(tmp_path / file).read_bytes() for file in (paths.BUNDLE_STAGE, earlier_bundle.LOCK)]
+    run = earlier_bundle.dvc
+
+    def interrupted(root: Path, *words: str) -> None:
+        if "repro" in words:
+            run(root, *words)
+            assert (paths.BUNDLE / "weights").read_text(encoding="utf-8") == "2\n"
+        signal.raise_signal(signal.SIGINT)
+        run(root, *words)
+
+    monkeypatch.setattr(earlier_bundle, "dvc", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bundle.made(tmp_path, {"cmd": WRITE.replace("1", "2")})
+    assert (paths.BUNDLE / "weights").read_text(encoding="utf-8") == "1\n"
+    assert [(tmp_path / file).read_bytes() for file in (paths.BUNDLE_STAGE, earlier_bundle.LOCK)] == before
+    assert not list((tmp_path / ".dvc/tmp").glob("earlier-bundle*"))
 
 
 def test_doctor_puts_back_what_a_killed_command_had_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
