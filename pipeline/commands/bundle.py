@@ -137,7 +137,8 @@ def made(root: Path, stage: Mapping[str, Any]) -> None:
     """
     with earlier_bundle.kept(root):
         define(root, stage)
-        earlier_bundle.dvc(root, "repro", "--quiet", "--single-item", earlier_bundle.ADDRESS)
+        otherwise = "was not made, for the reason above; the same command tries again"
+        earlier_bundle.dvc(root, "repro", "--single-item", earlier_bundle.ADDRESS, otherwise=otherwise)
 
 
 def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
@@ -183,7 +184,9 @@ def place(root: Path, made_there: Path, stage: Mapping[str, Any]) -> None:
         with paths.written_whole(root / paths.BUNDLE) as target:
             shutil.copytree(made_there, target)
         define(root, stage)
-        earlier_bundle.dvc(root, "commit", "--quiet", "--force", str(paths.BUNDLE_STAGE))
+        words = ("commit", "--force", str(paths.BUNDLE_STAGE))
+        otherwise = f"is the new one, but not recorded, for the reason above; `dvc {shlex.join(words)}` records it"
+        earlier_bundle.dvc(root, *words, otherwise=otherwise)
 
 
 def needed(numbers: Sequence[int], taken: Sequence[int]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 python -P -m pipeline.experiments.dvc_process NUMBER_OF_THE_COMMANDS_PROCESS WORDS OF DVC
 """
 
+import logging
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from pipeline.core.following import end_group_with_parent
 
 # DVC that ends when the process does whose number follows; from this code, as that of a clone may be older.
 FOLLOWED_DVC = (sys.executable, "-P", "-m", "pipeline.experiments.dvc_process")
+QUIET = "--quiet"
 GIVEN_UP_SECONDS = 20.0
 
 
@@ -50,6 +52,10 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 def main(parent: str, words: list[str]) -> int:
     """Run DVC in this process; return its exit status."""
     end_group_with_parent(int(parent))
+    if QUIET in words:
+        # Or else DVC leaves out its errors too: the level that it sets is that of these loggers' parent.
+        for name in ("dvc.cli", "dvc.commands"):
+            logging.getLogger(name).setLevel(logging.ERROR)
     from dvc.cli import main as dvc
 
     status: int = dvc(words)

@@ -1,7 +1,8 @@
 """The earlier bundle, kept while the next one is made: DVC deletes it first, but its cache still has it."""
 
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,12 +33,13 @@ def kept(root: Path) -> Iterator[None]:
     Raises:
         InputError: where DVC fails to.
     """
+    before = files(root)
     remember(root)
     try:
         yield
     except (InputError, KeyboardInterrupt):
         with interrupts.held_back():
-            bring_back(root)
+            bring_back(root, before)
         raise
     forget(root)
 
@@ -66,8 +68,13 @@ def _copy(file: Path, to: Path) -> None:
         target.write_bytes(file.read_bytes())
 
 
-def bring_back(root: Path) -> str:
+def bring_back(root: Path, before: Mapping[str, str] | None = None) -> str:
     """Put back what was remembered, if anything, and return what was done.
+
+    Args:
+        root: the project's root.
+        before: the digests of the bundle's files, where it may still be there: DVC, which another one may keep from
+            working, is not asked for it then.
 
     Raises:
         InputError: where DVC fails.
@@ -77,7 +84,10 @@ def bring_back(root: Path) -> str:
     if (root / RECORDED).exists():
         _copy(root / RECORDED, root / LOCK)
     _copy(root / DEFINITION, root / paths.BUNDLE_STAGE)
-    dvc(root, "checkout", "--quiet", "--force", ADDRESS)
+    if files(root) != before:
+        words = ("checkout", "--force", ADDRESS)
+        otherwise = f"the one of before is not back, for the reason above; `dvc {shlex.join(words)}` puts it back"
+        dvc(root, *words, otherwise=otherwise)
     forget(root)
     return "put back"
 
@@ -105,11 +115,16 @@ def _is_cached(root: Path) -> bool:
         return False
 
 
-def dvc(root: Path, *words: str) -> None:
-    """Run DVC in the user's clone, with what it prints on standard error; it ends with this process.
+def dvc(root: Path, *words: str, otherwise: str) -> None:
+    """Run DVC in the user's clone, with its errors and what a stage prints on standard error.
+
+    Args:
+        root: the project's root.
+        words: DVC's.
+        otherwise: what is so where it fails, and the way out.
 
     Raises:
-        InputError: where it fails.
+        InputError: then.
     """
-    if dvc_process.run(root, words, os.environ):
-        raise InputError(f"{paths.BUNDLE}: was not made, for the reason above; the same command tries again")
+    if dvc_process.run(root, (*words, dvc_process.QUIET), os.environ):
+        raise InputError(f"{paths.BUNDLE}: {otherwise}")

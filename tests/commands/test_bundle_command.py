@@ -32,7 +32,7 @@ def test_it_is_one_that_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(cloning, "run_dvc", lambda *_: None)
     monkeypatch.setattr(cell_clones, "cache_of", lambda root: root)
     monkeypatch.setattr(tracking, "read", lambda _: results)
-    monkeypatch.setattr(earlier_bundle, "dvc", lambda *_: None)
+    monkeypatch.setattr(earlier_bundle, "dvc", lambda *_, **__: None)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
     ran: list[dict[str, str]] = []
 
