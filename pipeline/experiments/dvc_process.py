@@ -52,6 +52,9 @@ def _end(child: "subprocess.Popen[bytes]") -> None:
 def main(parent: str, words: list[str]) -> int:
     """Run DVC in this process; return its exit status."""
     end_group_with_parent(int(parent))
+    # Ignored by a command that a script starts in the background, and by what that starts: neither DVC nor a stage
+    # would stop when they are asked to.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if QUIET in words:
         # Or else DVC leaves out its errors too: the level that it sets is that of these loggers' parent.
         for name in ("dvc.cli", "dvc.commands"):
