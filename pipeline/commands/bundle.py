@@ -17,14 +17,12 @@ from pipeline.bundles import contents
 from pipeline.bundles.description import Description, Kind
 from pipeline.bundles.held_out import SHARES
 from pipeline.commands.ranges import FiniteRange
-from pipeline.core import paths
+from pipeline.core import paths, stopping
 from pipeline.core.errors import InputError
 from pipeline.core.percents import percent
-from pipeline.core.stopping import INTERRUPTED
 from pipeline.experiments import cloning, dvc_config, revisions, temporary
 from pipeline.recovery import earlier_bundle
 from pipeline.running import cell_clones
-from pipeline.running.executors import interrupts
 from pipeline.tracking.results import Results
 
 HEADER = "# Written by `orbweaver bundle`; outside dvc.yaml's chain, so that `dvc repro` leaves it alone.\n"
@@ -78,7 +76,7 @@ def command(experiment: str | None, repeat: int | None, ensemble: bool, final: b
             make_elsewhere(Path.cwd(), experiment, wanted)
     except KeyboardInterrupt:
         click.echo(f"bundle: interrupted; {paths.BUNDLE} {since(before)}", err=True)
-        raise SystemExit(INTERRUPTED) from None
+        raise SystemExit(stopping.INTERRUPTED) from None
     tracking.try_log_bundle(paths.BUNDLE)
     click.echo(summary(contents.describe(paths.BUNDLE)))
 
@@ -180,7 +178,7 @@ def place(root: Path, made_there: Path, stage: Mapping[str, Any]) -> None:
     Raises:
         InputError: where DVC fails.
     """
-    with interrupts.held_back():
+    with stopping.held_back():
         with paths.written_whole(root / paths.BUNDLE) as target:
             shutil.copytree(made_there, target)
         define(root, stage)

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.core import digests, dvc_cache, lockfile, paths
+from pipeline.core import digests, dvc_cache, lockfile, paths, stopping
 from pipeline.core.errors import InputError
 from pipeline.experiments import dvc_process
 from pipeline.recovery.leftovers import TEMPORARY, Leftover
-from pipeline.running.executors import interrupts
 
 STAGE = "bundle"
 ADDRESS = f"{paths.BUNDLE_STAGE}:{STAGE}"
@@ -38,7 +37,7 @@ def kept(root: Path) -> Iterator[None]:
     try:
         yield
     except (InputError, KeyboardInterrupt):
-        with interrupts.held_back():
+        with stopping.held_back():
             bring_back(root, before)
         raise
     forget(root)
