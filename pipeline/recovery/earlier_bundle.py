@@ -72,8 +72,8 @@ def bring_back(root: Path, before: Mapping[str, str] | None = None) -> str:
 
     Args:
         root: the project's root.
-        before: the digests of the bundle's files, where it may still be there: DVC, which another one may keep from
-            working, is not asked for it then.
+        before: the digests of the bundle's files, if there were any: where it is still there, DVC is not asked for it,
+            which another one that is at work would refuse.
 
     Raises:
         InputError: where DVC fails.
@@ -83,7 +83,7 @@ def bring_back(root: Path, before: Mapping[str, str] | None = None) -> str:
     if (root / RECORDED).exists():
         _copy(root / RECORDED, root / LOCK)
     _copy(root / DEFINITION, root / paths.BUNDLE_STAGE)
-    if files(root) != before:
+    if not before or files(root) != before:
         words = ("checkout", "--force", ADDRESS)
         otherwise = f"the one of before is not back, for the reason above; `dvc {shlex.join(words)}` puts it back"
         dvc(root, *words, otherwise=otherwise)

@@ -162,6 +162,20 @@ def test_doctor_puts_back_what_a_killed_command_had_deleted(tmp_path: Path, monk
     assert mended() == ["no kill has left anything"]
 
 
+def test_what_a_kill_had_deleted_comes_back_where_the_next_one_fails_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle.made(tmp_path, {"cmd": WRITE})
+    with monkeypatch.context() as patched:
+        patched.setattr(earlier_bundle, "dvc", Mock(side_effect=SystemExit))
+        with pytest.raises(SystemExit):
+            bundle.made(tmp_path, {"cmd": "other"})
+    shutil.rmtree(paths.BUNDLE)
+    with pytest.raises(InputError, match="was not made"):
+        bundle.made(tmp_path, {"cmd": "false"})
+    assert (paths.BUNDLE / "weights").read_text(encoding="utf-8") == "1\n"
+
+
 def test_a_bundle_that_dvcs_cache_lacks_is_not_promised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle.made(tmp_path, {"cmd": WRITE})
     monkeypatch.setattr(earlier_bundle, "dvc", Mock(side_effect=SystemExit))
