@@ -17,10 +17,9 @@ from pipeline.bundles import contents
 from pipeline.bundles.description import Description, Kind
 from pipeline.bundles.held_out import SHARES
 from pipeline.commands.ranges import FiniteRange
-from pipeline.core import paths
+from pipeline.core import paths, stopping
 from pipeline.core.errors import InputError
 from pipeline.core.percents import percent
-from pipeline.core.stopping import INTERRUPTED
 from pipeline.experiments import cloning, dvc_config, revisions, temporary
 from pipeline.recovery import earlier_bundle
 from pipeline.running import cell_clones
@@ -69,16 +68,25 @@ def command(experiment: str | None, repeat: int | None, ensemble: bool, final: b
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
     kind: Kind = "ensemble" if ensemble else "final" if final else "repeat"
     wanted = Wanted(kind, repeat, HELD_OUT if calibration is None else calibration)
+    before = earlier_bundle.files(Path.cwd())
     try:
         if experiment is None:
             make(Path.cwd(), wanted)
         else:
             make_elsewhere(Path.cwd(), experiment, wanted)
     except KeyboardInterrupt:
-        click.echo(f"bundle: interrupted; {paths.BUNDLE} is as before, and the same command goes on", err=True)
-        raise SystemExit(INTERRUPTED) from None
+        click.echo(f"bundle: interrupted; {paths.BUNDLE} {since(before)}", err=True)
+        raise SystemExit(stopping.INTERRUPTED) from None
     tracking.try_log_bundle(paths.BUNDLE)
     click.echo(summary(contents.describe(paths.BUNDLE)))
+
+
+def since(before: Mapping[str, str]) -> str:
+    """Return what an interruption has left, seen against the files of before."""
+    now = earlier_bundle.files(Path.cwd())
+    if now == before:
+        return "is as before, and the same command goes on"
+    return "is another than before, and the same command goes on" if now else "is gone, and the same command makes it"
 
 
 class Wanted(NamedTuple):
@@ -125,14 +133,10 @@ def made(root: Path, stage: Mapping[str, Any]) -> None:
     Raises:
         InputError: where DVC fails.
     """
-    earlier_bundle.remember(root)
-    define(root, stage)
-    try:
-        earlier_bundle.dvc(root, "repro", "--quiet", "--single-item", earlier_bundle.ADDRESS)
-    except (InputError, KeyboardInterrupt):
-        earlier_bundle.bring_back(root)
-        raise
-    earlier_bundle.forget(root)
+    with earlier_bundle.kept(root):
+        define(root, stage)
+        otherwise = "was not made, for the reason above; the same command tries again"
+        earlier_bundle.dvc(root, "repro", "--single-item", earlier_bundle.ADDRESS, otherwise=otherwise)
 
 
 def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
@@ -164,10 +168,23 @@ def make_elsewhere(root: Path, experiment: str, wanted: Wanted) -> None:
                 f"{experiment}: its bundle was not made, for the reason above; the experiment is of commit "
                 f"{results.repeats[0].runtime.git_commit[:12]}, whose code may have what this one lacks"
             )
+        stage = {"cmd": f"orbweaver bundle {revision} {shlex.join(wanted.typed(taken))}", "frozen": True}
+        place(root, clone / paths.BUNDLE, stage)
+
+
+def place(root: Path, made_there: Path, stage: Mapping[str, Any]) -> None:
+    """Bring a bundle here and record it; signals wait until both are done.
+
+    Raises:
+        InputError: where DVC fails.
+    """
+    with stopping.held_back():
         with paths.written_whole(root / paths.BUNDLE) as target:
-            shutil.copytree(clone / paths.BUNDLE, target)
-    define(root, {"cmd": f"orbweaver bundle {revision} {shlex.join(wanted.typed(taken))}", "frozen": True})
-    earlier_bundle.dvc(root, "commit", "--quiet", "--force", str(paths.BUNDLE_STAGE))
+            shutil.copytree(made_there, target)
+        define(root, stage)
+        words = ("commit", "--force", str(paths.BUNDLE_STAGE))
+        otherwise = f"is the new one, but not recorded, for the reason above; `dvc {shlex.join(words)}` records it"
+        earlier_bundle.dvc(root, *words, otherwise=otherwise)
 
 
 def needed(numbers: Sequence[int], taken: Sequence[int]) -> Iterator[str]:

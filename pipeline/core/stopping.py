@@ -83,6 +83,19 @@ def handled(handler: Callable[[int, object], None]) -> Iterator[None]:
 
 
 @contextmanager
+def held_back() -> Iterator[None]:
+    """Have signals to stop wait until the block has ended; where it fails, its error says more than they do.
+
+    Outside the main thread nothing is held back.
+    """
+    came: list[int] = []
+    with handled(lambda number, _frame: came.append(number)):
+        yield
+    if came:
+        signal.raise_signal(came[0])
+
+
+@contextmanager
 def noted() -> Iterator[StopRequest]:
     """Note the first signal to stop inside; a second one interrupts at once, as it would without.
 

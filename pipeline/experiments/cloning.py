@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,21 +10,18 @@ from pathlib import Path
 
 from pipeline.core import paths, seeding, shell
 from pipeline.core.errors import InputError, rooms
-from pipeline.experiments import temporary
+from pipeline.experiments import dvc_process, temporary
 
 # Theirs that would have a program in the clone work elsewhere.
 OF_ELSEWHERE = ("DVC_", "MLFLOW_", "GIT_", paths.ROOT_VARIABLE)
 # Those of git's that say how a remote is reached.
 OF_ACCESS = ("GIT_ASKPASS", "GIT_HTTP_", "GIT_PROXY_", "GIT_SSH", "GIT_SSL_", "GIT_TERMINAL_PROMPT")
-GIVEN_UP_SECONDS = 20.0
 # Git's references of changes that were not committed, until no job of a cluster needs them.
 CHANGES = "refs/orbweaver/changes/"
 # Those of DVC's experiments: each has the commit that it was made from in two parts, and then its name.
 EXPERIMENTS = "refs/exps/??/*/*"
 # Of what git says where a disk is full; the system's own reason it leaves out.
 UNWRITTEN = ("unable to write", "cannot write", "could not write", "write error", "No space left on device")
-# DVC that ends when the process does whose number follows; from this code, as that of a clone may be older.
-FOLLOWED_DVC = (sys.executable, "-P", "-m", "pipeline.experiments.dvc_process")
 # A fetch that does not tidy up the user's repository besides.
 NO_MAINTENANCE = ("-c", "gc.auto=0", "-c", "maintenance.auto=false")
 
@@ -167,33 +163,8 @@ def run_dvc(project: Path, *words: str) -> None:
     Raises:
         InputError: if it fails.
     """
-    child = subprocess.Popen(
-        [*FOLLOWED_DVC, str(os.getpid()), *words],
-        cwd=project,
-        env=environment(),
-        stdin=subprocess.DEVNULL,
-        stdout=sys.stderr.fileno(),
-        start_new_session=True,
-    )
-    try:
-        code = child.wait()
-    except BaseException:
-        _end(child)
-        raise
-    if code:
+    if dvc_process.run(project, words, environment()):
         raise InputError(f"`dvc {shell.join(words)}` failed in the temporary clone, see above; --keep leaves it there")
-
-
-def _end(child: "subprocess.Popen[bytes]") -> None:
-    """End a process and all of its group."""
-    for number in (signal.SIGINT, signal.SIGKILL):
-        try:
-            os.killpg(child.pid, number)
-            child.wait(GIVEN_UP_SECONDS)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def neutral(variables: Mapping[str, str]) -> dict[str, str]:

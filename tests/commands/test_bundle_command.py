@@ -1,6 +1,7 @@
 """`orbweaver bundle`: what models/dvc.yaml has for one of another revision, and Ctrl-C."""
 
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from pipeline.commands import bundle
 from pipeline.core import paths
 from pipeline.core.errors import InputError
 from pipeline.experiments import cloning
+from pipeline.recovery import earlier_bundle
 from pipeline.running import cell_clones
 
 
@@ -30,6 +32,7 @@ def test_it_is_one_that_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(cloning, "run_dvc", lambda *_: None)
     monkeypatch.setattr(cell_clones, "cache_of", lambda root: root)
     monkeypatch.setattr(tracking, "read", lambda _: results)
+    monkeypatch.setattr(earlier_bundle, "dvc", lambda *_, **__: None)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
     ran: list[dict[str, str]] = []
 
@@ -52,16 +55,35 @@ def test_it_is_one_that_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         bundle.make_elsewhere(tmp_path, "mine", wanted)
 
 
-@pytest.mark.parametrize(("words", "step"), [([], "make"), (["mine"], "make_elsewhere")])
+AS_BEFORE = "is as before, and the same command goes on"
+
+
+@pytest.mark.parametrize(
+    ("words", "step", "left", "state"),
+    [
+        ([], "make", {"bundle.json": "1"}, AS_BEFORE),
+        (["mine"], "make_elsewhere", {"bundle.json": "1"}, AS_BEFORE),
+        (["mine"], "make_elsewhere", {"bundle.json": "2"}, "is another than before, and the same command goes on"),
+        ([], "make", {}, "is gone, and the same command makes it"),
+    ],
+)
 def test_ctrl_c_says_what_is_there_and_how_it_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], step: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], step: str, left: dict[str, str], state: str
 ) -> None:
     def interrupted(*_: object) -> None:
+        put(left)
         raise KeyboardInterrupt
 
     monkeypatch.chdir(tmp_path)
     paths.PARAMS.touch()
+    put({"bundle.json": "1"})
     monkeypatch.setattr(bundle, step, interrupted)
     done = CliRunner().invoke(bundle.command, words)
-    line = "bundle: interrupted; models/bundle is as before, and the same command goes on\n"
-    assert (done.exit_code, done.stderr) == (130, line)
+    assert (done.exit_code, done.stderr) == (130, f"bundle: interrupted; models/bundle {state}\n")
+
+
+def put(files: dict[str, str]) -> None:
+    shutil.rmtree(paths.BUNDLE, ignore_errors=True)
+    paths.BUNDLE.mkdir(parents=True)
+    for name, text in files.items():
+        (paths.BUNDLE / name).write_text(text, encoding="utf-8")

@@ -2,6 +2,7 @@ import importlib.util
 import io
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -265,3 +266,31 @@ def test_copies_of_photographs_of_every_kind_are_found_and_hardly_any_other(fold
     files = sorted(Path(os.environ["REAL_DATA"], "clothing10/test").rglob("*.jpg"))
     originals = [Image.open(file).convert("RGB") for file in files]
     _planted_is_found(originals, folder, each=10, suffix=".jpg")
+
+
+# Two signals come while a thread is in torch, the second while the first has the process end.
+INTERRUPTED = """
+import os, signal, time, torch
+from pipeline.core.errors import one_line_errors
+from pipeline.datasets.copies import finding
+
+def work(item):
+    for _ in range(2):
+        time.sleep(0.2)
+        os.kill(os.getpid(), signal.SIGTERM)
+    matrix = torch.ones(1000, 1000)
+    deadline = time.monotonic() + 1
+    while time.monotonic() < deadline:
+        matrix @ matrix
+
+with one_line_errors("copies"):
+    finding._in_threads(work, range(100), "")
+"""
+
+
+def test_a_second_signal_while_threads_end_does_not_abort_the_process():
+    """Python takes a thread whose join is interrupted for ended, and exited while it was in C++."""
+    words = [sys.executable, "-c", INTERRUPTED]
+    done = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    line = "copies: interrupted; `dvc repro` goes on from the last finished stage\n"
+    assert (done.returncode, done.stderr) == (130, line)

@@ -8,8 +8,9 @@ import pytest
 import slurm_stand_ins
 from slurm_stand_ins import Cluster, tasks
 
+from pipeline.core import stopping
 from pipeline.running import cell_runs, driving
-from pipeline.running.executors import interrupts, scheduler
+from pipeline.running.executors import scheduler
 
 # Ctrl-C in the terminal of the command, while a command of SLURM's that was called by it is at work.
 INTERRUPT = "kill -INT $PPID; sleep 0.5; "
@@ -24,7 +25,7 @@ def test_signals_wait_until_the_block_has_ended_and_an_error_goes_before_them() 
     done: list[str] = []
 
     def act(error: Exception | None) -> None:
-        with interrupts.held_back():
+        with stopping.held_back():
             signal.raise_signal(signal.SIGINT)
             done.append("goes on")
             if error:

@@ -11,7 +11,7 @@ import cv2
 import torch
 from torch import Tensor
 
-from pipeline.core import progress
+from pipeline.core import progress, stopping
 from pipeline.core.seeding import cores
 from pipeline.datasets.copies import alignment, appearance, hashes
 from pipeline.datasets.copies.alignment import Evidence, Marks
@@ -73,7 +73,7 @@ def _compared(rows: Sequence[Row], folder: Path, extract: Extract, by_hash: set[
 
     with _one_thread_each():
         # Batches are the same on any number of cores, since the sums of a network depend on them in the last bits.
-        seen = list(_in_threads(looked, _batches(rows, _BATCH), "copies: features"))
+        seen = _in_threads(looked, _batches(rows, _BATCH), "copies: features")
         marks = [one for batch, _ in seen for one in batch]
         vectors = appearance.directions([features for _, features in seen])
         pairs = sorted(by_hash.union(appearance.neighbors(vectors)))
@@ -108,16 +108,20 @@ def _one_thread_each() -> Iterator[None]:
         cv2.setNumThreads(before[1])
 
 
-def _in_threads(work: Callable[[ItemT], ResultT], items: Sequence[ItemT], what: str) -> Iterator[ResultT]:
-    """Yield the results in order; what is worked on leaves Python's lock most of the time."""
+def _in_threads(work: Callable[[ItemT], ResultT], items: Sequence[ItemT], what: str) -> list[ResultT]:
+    """Return the results in order; what is worked on leaves Python's lock most of the time."""
+    results = []
     pool = ThreadPoolExecutor(cores())
     try:
         with progress.bar(len(items), what, "batches") as shown:
             for result in pool.map(work, items):
-                yield result
+                results.append(result)
                 shown.update()
     finally:
-        pool.shutdown(cancel_futures=True)
+        # A thread whose join is interrupted counts as ended, and its C++ aborts the process that exits meanwhile.
+        with stopping.held_back():
+            pool.shutdown(cancel_futures=True)
+    return results
 
 
 def _batches(items: Sequence[ItemT], size: int) -> list[Sequence[ItemT]]:

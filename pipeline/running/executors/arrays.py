@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.core import stopping
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.experiments import cloning
 from pipeline.running import cell_clones, sharing
-from pipeline.running.executors import interrupts, jobs, scheduler, where
+from pipeline.running.executors import jobs, scheduler, where
 from pipeline.running.executors.contract import Task
 from pipeline.running.executors.submitted import Submitted
 from pipeline.running.remotes import Remotes
@@ -148,7 +149,7 @@ class Arrays:
 
     def _submit(self, array: Sequence[Task], script: Path, after: Sequence[str], changes: str) -> str:
         # Else the scheduler has a job that nobody knows of, and nobody cancels.
-        with interrupts.held_back():
+        with stopping.held_back():
             job = scheduler.submit(
                 script,
                 count=len(array),

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.experiments import cloning
+from pipeline.experiments import dvc_process
 
 LOOK_EVERY = 0.2
 # Seconds that a cell is given after each signal.
@@ -39,7 +39,7 @@ class CellProcess:
         pull: bool = False,
         stream: IO[Any] | None = None,
     ) -> None:
-        words = [*cloning.FOLLOWED_DVC, str(os.getpid()), "exp", "run", "--name", experiment]
+        words = [*dvc_process.FOLLOWED_DVC, str(os.getpid()), "exp", "run", "--name", experiment]
         words += ["--pull"] if pull else []
         words += [word for one in overrides for word in ("-S", one)]
         # Stages call `python`: this one. Ctrl-C in a terminal reaches only us, who pass it on.

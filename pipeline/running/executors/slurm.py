@@ -12,11 +12,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from pipeline.core import stopping
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.experiments import cloning
 from pipeline.running import cells, sharing
-from pipeline.running.executors import interrupts, job_states, scheduler, where
+from pipeline.running.executors import job_states, scheduler, where
 from pipeline.running.executors.arrays import Arrays
 from pipeline.running.executors.contract import Prepared, Request, State, Task
 from pipeline.running.executors.interrupts import StillEndingError
@@ -163,7 +164,7 @@ class Slurm:
         names = " ".join(sorted({place.partition("_")[0] for place in places}))
         shows = f"`squeue -j {names.replace(' ', ',')}` shows them"
         try:
-            with interrupts.held_back():
+            with stopping.held_back():
                 # Those that wait for others before these, or they would begin.
                 scheduler.cancel(sorted(places, key=_number, reverse=True))
             has_ended = wait(lambda: self._has_ended(places), ENDING, every=CANCELLED_EVERY)
