@@ -1,7 +1,6 @@
 """`orbweaver advise`: which way to adapt a network to these images, with evidence and its price."""
 
 import json
-import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -12,30 +11,29 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.advice import answer as words
-from pipeline.advice import candidates, costs, page, plain, prior, tested_words
+from pipeline.advice import costs, page, plain, tested_words
 from pipeline.advice.answer import Answer
-from pipeline.advice.backbones import KEPT, best
-from pipeline.advice.candidates import Candidate
 from pipeline.advice.image_sizes import OPTION
-from pipeline.commands import advising, finished
-from pipeline.commands.advising import SEEDS, say
+from pipeline.commands import advice_plan, advising
+from pipeline.commands.advising import say
 from pipeline.commands.ranges import FiniteRange
 from pipeline.core import paths, shell
 from pipeline.core.errors import InputError
 from pipeline.core.overrides import overridden_key, with_data_set
 from pipeline.datasets.collect import sets as collected
 from pipeline.preview import overriding
-from pipeline.preview.overriding import read, say_remarks
 from pipeline.reporting import text_tables
 from pipeline.reporting.tables import duration
-from pipeline.running import cell_runs, edits, trials
+from pipeline.running import cell_runs, cells, edits, trials
 
 if TYPE_CHECKING:
-    from pipeline.preview.frozen_backbones import Asked
+    pass
 
 FOLDER = Path("metrics/advice")
-# By default, for everything.
-HOURS = 0.5
+EDITED = (
+    f"{paths.PARAMS}, the code or your own files were edited after this command had read them; it runs them as they "
+    "are now"
+)
 # A year, and more trainings than it has room for.
 MOST_HOURS, MOST_TRAININGS = 8760, 100_000
 
@@ -46,7 +44,7 @@ MOST_HOURS, MOST_TRAININGS = 8760, 100_000
 @click.option(
     "--hours",
     type=FiniteRange(min=0, min_open=True, max=MOST_HOURS),
-    help=f"Plan so that the estimated total fits; by default {HOURS}. The actual time may be longer.",
+    help=f"Plan so that the estimated total fits; by default {advice_plan.HOURS}. The actual time may be longer.",
 )
 @click.option(
     "--trainings",
@@ -98,41 +96,29 @@ def command(
         raise InputError("--price and --json: --price stops before there is an answer; use only one of them")
     overrides = with_data_set(data, sets)
     trials.check(overrides)
-    prepared = cell_runs.prepare(trials.NAME, [read(overrides).recipe], overrides, on=on, jobs=jobs)
-    overrides += prepared.words
-    resolved = read(overrides)
-    say_remarks(resolved)
-    trials.check_images(resolved)
-    # What wins over the divisions of an advice is refused before anything is ranked or measured.
-    trials.plan({"test": candidates.outer(SEEDS), "inner": candidates.inner(1)}, overrides)
-    if not only_price:
-        check_writable()
-    say([prior.sentence(prior.elsewhere(resolved.recipe.data.set))])
-    # Here, since neither `--help` nor a refused setting waits for torch.
-    from pipeline.commands import affording, frozen_bank, pricing, ranking
-
-    asked = frozen_bank.asked(backbones, overrides) if backbones else {}
-    limit = math.inf if trainings else 3600 * (hours or HOURS)
-    ranked = ranking.ranking(asked, sides, overrides, frozen_bank.Budget(say, only_price, limit))
-    listed = _candidates(best(ranked.frozen) or list(asked)[:KEPT], asked, ranked.words)
-    check = partial(affording.check_starts, limit=limit, spent=ranked.seconds)
-    price = pricing.price(listed, ranked.words, trainings=trainings, anew=only_price, check=check)
-    price, rounds = affording.affordable(price, limit=limit, trainings=trainings, spent=ranked.seconds, say=say)
-    listed = [one for one in listed if one.name in price.by_name]
-    say(price.lines(rounds, SEEDS))
+    limits = advice_plan.Limits(hours, trainings)
+    begin = partial(advice_plan.begin, overrides, backbones, sides, on=on, jobs=jobs)
+    begun = begin()
     if only_price:
-        whole = duration(ranked.seconds + price.total(rounds, SEEDS))
-        say([f"in all about {whole}; nothing was trained, as --price stops here", *filter(None, [ranked.next_step])])
+        advice_plan.make(begun, limits, sides, only_price=True)
         return
-    say([*finished.lines(listed, rounds, ranked.words), *prepared.lines])
+    check_writable()
+    # Before anything is ranked or measured: what an advice waited for may take hours, and slows what is measured.
     with cell_runs.alone("advise", kind="advise"):
-        run = trials.Runs(prepared.start).run
-        answer = advising.answer(listed, rounds, ranked, run, timed=price.by_name, more=more)
+        if not cells.are_current(begun.planned):
+            begun = begin()
+            say([EDITED])
+        plan = advice_plan.make(begun, limits, sides, only_price=False)
+        trials.check_unedited(advice_plan.DIVISIONS, begun.words, begun.planned)
+        run = trials.Runs(begun.prepared.start).run
+        answer = advising.answer(plan.listed, plan.rounds, plan.ranked, run, timed=plan.price.by_name, more=more)
     options = {"--data": data, "--hours": hours, "--trainings": trainings, "--backbones": backbones}
     options |= {OPTION: sides, "--more": more}
     # What an advice sets itself is refused after -S.
-    edited = edits.words(resolved, [*map(overridden_key, overrides), *trials.OWN, trials.SPLIT], with_places=True)
-    write(answer, again=shell.join(["orbweaver", "advise", *_words(options, [*edited, *sets, *prepared.words])]))
+    own = [*map(overridden_key, begun.words), *trials.OWN, trials.SPLIT]
+    edited = edits.words(begun.resolved, own, with_places=True)
+    words_again = _words(options, [*edited, *sets, *begun.prepared.words])
+    write(answer, again=shell.join(["orbweaver", "advise", *words_again]))
     if as_json:
         click.echo(json.dumps(plain.as_data(answer), indent=2, ensure_ascii=False))
     else:
@@ -168,29 +154,6 @@ def _print(answer: Answer, *, seconds: float) -> None:
     for line in filter(None, said):
         click.echo(text_tables.wrapped(line))
     click.echo(f"see {FOLDER / 'index.html'}; it took {duration(seconds)}")
-
-
-def _candidates(backbones: Sequence[str], asked: Mapping[str, "Asked"], given: Sequence[str]) -> list[Candidate]:
-    """Return all candidates, the best on other images first."""
-    from pipeline.commands import frozen_bank
-
-    resolved = read(given)
-    more = {}
-    # A recipe, which its user may have taken out of params.yaml.
-    if section := resolved.settings.values["recipes"].get(candidates.MODERN):
-        more[candidates.MODERN] = candidates.modern(
-            section,
-            resolved.origin,
-            unit=resolved.recipe.train.budget.unit,
-            given=[word.partition("=")[0] for word in given],
-        )
-    return candidates.candidates(
-        backbones,
-        own=resolved.recipe.network.backbone,
-        weights=frozen_bank.weights(asked, resolved, given),
-        more=more,
-        known_elsewhere=prior.shortfalls(prior.elsewhere(resolved.recipe.data.set).values()),
-    )
 
 
 def write(answer: Answer, *, again: str) -> None:

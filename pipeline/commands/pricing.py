@@ -10,6 +10,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 import torch
+from filelock import FileLock
 from tqdm import tqdm
 
 from pipeline.advice import candidates, costs, halving
@@ -84,11 +85,10 @@ class Price(NamedTuple):
         first = self.of([*self.by_name][: rounds[0].candidates])
         tried = first.seconds
         count = int(halving.price([1.0] * len(tried), rounds))
-        paid = halving.price(tried, rounds)
         said = " then ".join(f"{one.candidates} with n = {one.repeats}" for one in rounds)
         return [
             f"trials: {len(tried)} of {counted(self.possible, 'candidate')}, {said}: {counted(count, 'training')} "
-            f"{costs.WHOLE}, about {tables.duration(paid)}",
+            f"{costs.WHOLE}, about {tables.duration(halving.price(tried, rounds))}",
             f"then {last_trainings(seeds, rounds[-1].repeats)} trainings of the recommended one "
             f"{costs.WHOLE}, for the test part and for the learning curve: "
             f"about {tables.duration(first.last(seeds, rounds[-1].repeats))}",
@@ -152,11 +152,8 @@ def _measured(
 ) -> tuple[Price, list[str]]:
     """Return the price of the first so many that can be measured, and why those in front of them cannot."""
     file = paths.root() / MEASURED
-    every: dict[str, dict[str, float]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    here = _here()
-    before = every.get(here, {})
-    known = {} if anew else {**before}
-    by_name, refused = dict[str, float](), list[str]()
+    before = {} if anew else _read(file).get(_here(), {})
+    known, by_name, refused = {**before}, dict[str, float](), list[str]()
     try:
         if STARTING not in known:
             known[STARTING] = _starting()
@@ -172,10 +169,22 @@ def _measured(
                 refused.append(f"{cell.name}: {_reason(error)}")
     finally:
         # Whatever ends it: what was measured is not measured again.
-        if (after := before | known) != before:
-            with paths.written_whole(file) as target:
-                target.write_text(json.dumps(every | {here: after}) + "\n", encoding="utf-8")
+        if measured := dict(known.items() - before.items()):
+            _keep(file, measured)
     return Price(by_name, known[STARTING], len(possible)), refused
+
+
+def _read(file: Path) -> dict[str, dict[str, float]]:
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+
+
+def _keep(file: Path, measured: dict[str, float]) -> None:
+    """Add what was measured to the file, where others may have kept theirs meanwhile: a `--price` waits for nobody."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock"):
+        every, here = _read(file), _here()
+        with paths.written_whole(file) as target:
+            target.write_text(json.dumps(every | {here: every.get(here, {}) | measured}) + "\n", encoding="utf-8")
 
 
 def _reason(error: Exception) -> str:

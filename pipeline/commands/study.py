@@ -3,6 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pipeline.preview import overriding
 from pipeline.reporting import text_tables
 from pipeline.running import cell_runs, cells, sharing
 from pipeline.running.cells import Cell
+from pipeline.running.executors.contract import Prepared
 from pipeline.running.remotes import named_remotes
 from pipeline.studies import definition, set_for_all
 from pipeline.studies.definition import Named
@@ -138,21 +140,15 @@ def run(name: str, data: str | None, sets: tuple[str, ...], on: str, jobs: int |
     NAME is a study of `orbweaver study list`, or a .yaml file. Each cell is a DVC experiment. Ctrl-C stops all; the
     same command resumes. Your params.yaml is not changed; tracked files are used as they are, committed or not.
     """
-    named = _find(name, sets)
     started = time.monotonic()
-    planned = cells.plan(named, data=data, sets=sets)
-    prepared = cell_runs.prepare(
-        named.name, [cell.resolved.recipe for cell in planned], sets, on=on, jobs=jobs, detach=detach
-    )
-    if prepared.words:
-        sets = (*sets, *prepared.words)
-        planned = cells.plan(named, data=data, sets=sets)
-    cell_runs.say("study", prepared.lines)
-    _say_merged(planned)
+    begin = partial(_begin, name, data, sets, on=on, jobs=jobs, detach=detach)
+    named, sets, planned, prepared = begin()
     with cell_runs.alone(f"study run {named.name}", kind="study"):
-        if not cells.are_current(planned):
-            # Edited while another command was waited for: the files of now are run.
-            planned = cells.plan(named, data=data, sets=sets)
+        # Another command may have been waited for.
+        if definition.find(name) != named or not cells.are_current(planned):
+            line = "were edited after this command had read them; it runs them as they are now"
+            cell_runs.say("study", [f"{named.file}, {paths.PARAMS}, the code or your own files {line}"])
+            named, sets, planned, prepared = begin()
         if detach:
             count = cell_runs.submit_missing(named.name, planned, prepared.start)
             go = "goes on by itself" if count == 1 else "go on by themselves"
@@ -171,6 +167,22 @@ def run(name: str, data: str | None, sets: tuple[str, ...], on: str, jobs: int |
     )
     cell_runs.check_ended(ended, planned, "cells")
     click.echo(f"its page: {_again('report', name, data, sets)}")
+
+
+def _begin(
+    name: str, data: str | None, sets: tuple[str, ...], *, on: str, jobs: int | None, detach: bool
+) -> tuple[Named, tuple[str, ...], list[Cell], Prepared]:
+    """Return the study, what is set for all cells, the cells, and what runs them; print what is worth a line."""
+    named = _find(name, sets)
+    planned = cells.plan(named, data=data, sets=sets)
+    recipes = [cell.resolved.recipe for cell in planned]
+    prepared = cell_runs.prepare(named.name, recipes, sets, on=on, jobs=jobs, detach=detach)
+    if prepared.words:
+        sets = (*sets, *prepared.words)
+        planned = cells.plan(named, data=data, sets=sets)
+    cell_runs.say("study", prepared.lines)
+    _say_merged(planned)
+    return named, sets, planned, prepared
 
 
 def _again(command: str, name: str, data: str | None, sets: Sequence[str]) -> str:

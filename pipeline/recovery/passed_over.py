@@ -9,6 +9,7 @@ import re
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -66,17 +67,33 @@ def changes(root: Path) -> Iterator[Leftover]:
 
 
 def _ran_detached(root: Path) -> bool:
-    """Return whether DVC has run where HEAD is, with HEAD on no branch; a run that fails leaves a reference alone."""
+    """Return whether DVC has run where HEAD is, since HEAD is on no branch; a run that fails leaves a reference alone.
+
+    The reference of a run before that proves nothing: git notes the user's own checkout of a commit as DVC's.
+    """
     ran_at = git.lines(root, "rev-parse", "--verify", "--quiet", f"{stashes.EXEC}/EXEC_HEAD")
-    began_here = bool(ran_at) and ran_at == git.lines(root, "rev-parse", "HEAD")
-    return began_here or any(RAN_DETACHED.match(line) for line in _reflog(root))
+    moment, moves = _since_detached(root)
+    began_here = bool(ran_at) and ran_at == git.lines(root, "rev-parse", "HEAD") and _last_run(root) >= moment + 1
+    return began_here or any(RAN_DETACHED.match(line) for line in moves)
 
 
-def _reflog(root: Path) -> list[str]:
-    """Return the moves of HEAD since it was detached, the newest first."""
-    moves = git.lines(root, "reflog", "-20", "--format=%gs", "HEAD")
-    detached = next((number for number, line in enumerate(moves) if line.startswith("checkout: ")), 0)
-    return moves[:detached]
+def _since_detached(root: Path) -> tuple[int, list[str]]:
+    """Return when HEAD was detached, in seconds since 1970, and its moves since, the newest first."""
+    moves: list[str] = []
+    for line in git.lines(root, "reflog", "-20", "--date=unix", "--format=%gd %gs", "HEAD"):
+        place, _, move = line.partition(" ")
+        if move.startswith("checkout: "):
+            return int(place.removeprefix("HEAD@{").removesuffix("}")), moves
+        moves.append(move)
+    return 0, []
+
+
+def _last_run(root: Path) -> float:
+    """Return when DVC last wrote or removed a reference of a run that is in the user's own files; 0 for never."""
+    for folder in git.lines(root, "rev-parse", "--git-path", stashes.EXEC):
+        with suppress(FileNotFoundError):
+            return (root / folder).stat().st_mtime
+    return 0.0
 
 
 def _attach(root: Path, branch: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline.core import provenance
+from pipeline.core import paths, provenance
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.holding import clock
@@ -127,7 +127,7 @@ def remove(root: Path, name: str) -> None:
 def is_at_work(root: Path, name: str) -> bool:
     """Return whether an experiment runs in its clone; one that a kill left has nobody in it."""
     clone = root / PLACE / name
-    return clone.exists() and bool(at_work_in(clone))
+    return clone.exists() and bool(of_the_cell(clone))
 
 
 def take_over(root: Path, say: Callable[[str], None]) -> None:
@@ -156,9 +156,9 @@ def take_over(root: Path, say: Callable[[str], None]) -> None:
 
 
 def end_all_in(folder: Path, say: Callable[[str], None]) -> None:
-    """Wait until nothing runs in a folder; what does not end by itself is ended."""
+    """Wait until nothing of a cell runs in its folder; what does not end by itself is ended, all else left alone."""
     for number, end in enumerate((None, psutil.Process.terminate, psutil.Process.kill)):
-        for process in (found := at_work_in(folder)):
+        for process in (found := of_the_cell(folder)):
             if number == 0:
                 say(f"waiting for {described(process.pid)}, which a killed study left and which ends by itself")
             elif end is not None:
@@ -166,9 +166,24 @@ def end_all_in(folder: Path, say: Callable[[str], None]) -> None:
         deadline = time.monotonic() + PATIENCE
         while found and time.monotonic() < deadline:
             time.sleep(LOOK_EVERY)
-            found = at_work_in(folder)
+            found = of_the_cell(folder)
         if not found:
-            return
+            break
+    for process in at_work_in(folder):
+        if not _is_of_a_cell(process):
+            say(f"{described(process.pid)} is in {folder}, which is removed; the process is left alone")
+
+
+def of_the_cell(folder: Path) -> list[psutil.Process]:
+    """Return the processes of a cell in its folder, by what they were started with; a shell of the user's is none."""
+    return [process for process in at_work_in(folder) if _is_of_a_cell(process)]
+
+
+def _is_of_a_cell(process: psutil.Process) -> bool:
+    try:
+        return paths.ROOT_VARIABLE in process.environ()
+    except (psutil.Error, OSError):
+        return False
 
 
 def at_work_in(folder: Path) -> list[psutil.Process]:

@@ -110,10 +110,10 @@ class Runs:
                 what ended before is kept.
         """
         if self._first:
-            _check_unedited(*self._first)
+            check_unedited(*self._first)
         planned = plan(trials, words)
         self._first = self._first or (trials, words, planned)
-        ended = cell_runs.run_missing(NAME, planned, self._start, lambda: _check_unedited(trials, words, planned))
+        ended = cell_runs.run_missing(NAME, planned, self._start, lambda: check_unedited(trials, words, planned))
         study = _named(trials).study
         results = gathering.results(study, planned, cells.finished(Path.cwd()), logs=cell_runs.STATE / NAME)
         there = {one.cell: one for one in results if one.repeats}
@@ -126,7 +126,7 @@ class Runs:
         return there
 
 
-def _check_unedited(trials: Settings, words: Sequence[str], planned: Sequence[Cell]) -> None:
+def check_unedited(trials: Settings, words: Sequence[str], planned: Sequence[Cell]) -> None:
     """Refuse to compare trials before an edit with those after it; one that changes no trial, as a comment, is none."""
     try:
         if cells.are_current(planned) or [cell.key for cell in plan(trials, words)] == [cell.key for cell in planned]:

@@ -81,6 +81,25 @@ def test_seconds_of_another_machine_are_not_taken_for_those_of_this_one(
     assert kept(tmp_path)["another machine"] == other
 
 
+def test_what_another_measures_meanwhile_is_kept_too(
+    measure: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A price that is asked for while an advice measures."""
+
+    def start() -> float:
+        file = tmp_path / pricing.MEASURED
+        file.parent.mkdir(parents=True)
+        file.write_text(json.dumps({HERE: {"key-a": 900.0, "key-other": 5.0}, "another": {"a": 1.0}}), encoding="utf-8")
+        return 1.0
+
+    monkeypatch.setattr(pricing, "_starting", start)
+    measure(anew=False)
+    assert kept(tmp_path) == {
+        HERE: {"starting": 1.0, "key-a": 10.0, "key-other": 5.0, "key-c": 30.0},
+        "another": {"a": 1.0},
+    }
+
+
 def test_the_quickest_of_some_starts_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter([0.0, 9.0, 10.0, 12.0, 20.0, 24.0])
     monkeypatch.setattr(pricing, "time", SimpleNamespace(perf_counter=lambda: next(now)))

@@ -2,7 +2,8 @@
 
 import os
 import re
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.advice.halving import Round
-from pipeline.commands import advise, affording, orbweaver, pricing, ranking
+from pipeline.commands import advice_plan, advise, affording, orbweaver, pricing, ranking
 from pipeline.commands.pricing import Price
 from pipeline.core.errors import InputError
 
@@ -120,17 +121,18 @@ def stubbed(monkeypatch: pytest.MonkeyPatch) -> None:
     resolved = SimpleNamespace(recipe=SimpleNamespace(data=SimpleNamespace(set="synthetic")))
     ranked = SimpleNamespace(frozen=(), words=[], seconds=0.0, next_step="")
     monkeypatch.setattr(advise, "time", SimpleNamespace(monotonic=lambda: now[0]))
-    monkeypatch.setattr(advise, "read", lambda _: resolved)
-    for name in ("say_remarks", "_candidates", "write"):
-        monkeypatch.setattr(advise, name, lambda *_, **__: [])
-    for name in ("check", "check_images", "plan"):
+    monkeypatch.setattr(advice_plan, "read", lambda _: resolved)
+    for module, name in ((advice_plan, "say_remarks"), (advice_plan, "_candidates"), (advise, "write")):
+        monkeypatch.setattr(module, name, lambda *_, **__: [])
+    for name in ("check", "check_images", "check_unedited", "plan"):
         monkeypatch.setattr(advise.trials, name, lambda *_: None)
+    monkeypatch.setattr(advise.cells, "are_current", lambda _: True)
     prepared = SimpleNamespace(words=[], lines=[], start=None)
     monkeypatch.setattr(advise.cell_runs, "prepare", lambda *_, **__: prepared)
     monkeypatch.setattr(advise.cell_runs, "alone", lambda *_, **__: nullcontext())
     monkeypatch.setattr(ranking, "ranking", step(ranked))
     monkeypatch.setattr(pricing, "price", step(PRICE))
-    monkeypatch.setattr(advise.finished, "lines", lambda *_: ["of these, 1 and 2"])
+    monkeypatch.setattr(advice_plan.finished, "lines", lambda *_: ["of these, 1 and 2"])
     advice = SimpleNamespace(compared=SimpleNamespace(machines={}))
     network = SimpleNamespace(freeze="3b")
     record = SimpleNamespace(recipe=SimpleNamespace(network=network))
@@ -174,3 +176,50 @@ def test_a_price_has_a_total_and_says_that_nothing_was_trained() -> None:
 def test_what_is_finished_is_said_after_the_price() -> None:
     done = CliRunner().invoke(advise.command, ["--trainings", "3"])
     assert re.search(r"advise: then .* about .*\nadvise: of these, 1 and 2\n", done.stderr), done.stderr
+
+
+@pytest.mark.usefixtures("stubbed")
+def test_settings_edited_while_another_is_waited_for_are_ranked_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other may run for hours; a price and candidates of before the edit are not those of what is trained."""
+    order: list[str] = []
+
+    @contextmanager
+    def alone(*_: object, **__: object) -> Iterator[None]:
+        order.append("waited")
+        monkeypatch.setattr(advice_plan, "read", lambda _: edited)
+        monkeypatch.setattr(advise.cells, "are_current", lambda _: False)
+        yield
+
+    def rank(*_: object) -> Any:
+        order.append("ranked")
+        return SimpleNamespace(frozen=(), words=[], seconds=0.0, next_step="")
+
+    edited = SimpleNamespace(recipe=SimpleNamespace(data=SimpleNamespace(set="digits")))
+    remarked: list[Any] = []
+    monkeypatch.setattr(advise.cell_runs, "alone", alone)
+    monkeypatch.setattr(advice_plan, "say_remarks", remarked.append)
+    monkeypatch.setattr(ranking, "ranking", rank)
+    done = CliRunner().invoke(advise.command, ["--trainings", "3"])
+    assert order == ["waited", "ranked"]
+    assert remarked == [edited]
+    assert advise.EDITED in " ".join(done.stderr.split()), done.stderr
+    order.clear()
+    # A price waits for nobody.
+    CliRunner().invoke(advise.command, ["--trainings", "3", "--price"])
+    assert order == ["ranked"]
+
+
+@pytest.mark.usefixtures("stubbed")
+def test_settings_edited_while_candidates_are_measured_end_it_before_a_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[Any] = []
+
+    def refuse(*words: Any) -> None:
+        checked.extend(words)
+        raise InputError("edited since this advice began")
+
+    monkeypatch.setattr(advise.trials, "plan", lambda *_: ["cells"])
+    monkeypatch.setattr(advise.trials, "check_unedited", refuse)
+    monkeypatch.setattr(advise.advising, "answer", None)
+    done = CliRunner().invoke(advise.command, ["--trainings", "3"])
+    assert str(done.exception) == "edited since this advice began"
+    assert checked == [advice_plan.DIVISIONS, [], ["cells"]]

@@ -311,9 +311,45 @@ def test_files_edited_while_another_study_is_waited_for_give_other_cells(monkeyp
     before = planned("hierarchical-table1")
     monkeypatch.setattr(cell_runs, "alone", alone)
     monkeypatch.setattr(cell_runs, "run_missing", run_missing)
-    assert study("run", "hierarchical-table1").exit_code == 0
+    done = study("run", "hierarchical-table1")
+    assert done.exit_code == 0
+    assert "the code or your own files were edited after this command had read them; it runs them as" in done.stderr
     assert ran == [cell.key for cell in cells.plan(definition.find("hierarchical-table1"))]
     assert not {cell.key for cell in before}.intersection(ran)
+
+
+@pytest.mark.parametrize(
+    ("edit", "runs"), [("cells: {b: , c: {set: {freeze: 2}}}", ["b", "c"]), ("cells: {a: }\nbaseline: b", None)]
+)
+def test_a_study_that_is_edited_while_another_is_waited_for_is_read_again(
+    edit: str, runs: list[str] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, ran = tmp_path / "mine.yaml", list[str]()
+
+    @contextmanager
+    def alone(*_: object, **__: object) -> Iterator[None]:
+        file.write_text(f"title: Mine\n{edit}\n", encoding="utf-8")
+        yield
+
+    def run_missing(_: str, planned: Sequence[cells.Cell], start: object) -> list[Ended]:
+        ran.extend(cell.name for cell in planned)
+        return []
+
+    monkeypatch.setattr(cell_runs, "alone", alone)
+    monkeypatch.setattr(cell_runs, "run_missing", run_missing)
+    file.write_text("title: Mine\ncells: {a: }\n", encoding="utf-8")
+    done = study("run", str(file))
+    if runs:
+        assert ran == runs
+        assert f"study: {file}, params.yaml, the code or" in done.stderr.replace("\n", " ")
+    else:
+        assert "baseline" in str(done.exception)
+        assert not ran
+    # Nothing is edited by this one's turn.
+    ran.clear()
+    if runs:
+        assert "were edited" not in study("run", str(file)).stderr
+        assert ran == runs
 
 
 def test_cells_that_mlflow_does_not_have_are_counted_with_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:

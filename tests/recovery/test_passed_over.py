@@ -149,10 +149,21 @@ def test_a_branch_that_a_killed_run_left_is_gone_back_to(second: str) -> None:
             git("update-ref", "-m", why, "--no-deref", "HEAD", to)
     else:
         git("update-ref", "refs/exps/exec/EXEC_HEAD", commit)
+        # It takes seconds to begin.
+        os.utime(".git/refs/exps/exec", (time.time() + 5,) * 2)
     assert (
         mended() == "HEAD is detached from main, by a `dvc exp run` that was killed before the last one: back on main"
     )
     assert git("symbolic-ref", "HEAD") == "refs/heads/main"
+
+
+def test_a_commit_that_the_user_checks_out_where_a_run_was_before_is_no_killed_runs() -> None:
+    """Git notes it as DVC's own, and the run's reference stays."""
+    git("reset", "--quiet", "--hard")
+    git("stash", "drop", "--quiet")
+    git("update-ref", "refs/exps/exec/EXEC_HEAD", git("rev-parse", "HEAD"))
+    os.utime(".git/refs/exps/exec", (time.time() - 5,) * 2)
+    assert mending.look(Path.cwd()) == ([], [])
 
 
 def test_the_users_own_stash_is_none_of_dvcs() -> None:
