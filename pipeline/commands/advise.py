@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -25,9 +24,6 @@ from pipeline.preview import overriding
 from pipeline.reporting import text_tables
 from pipeline.reporting.tables import duration
 from pipeline.running import cell_runs, cells, edits, trials
-
-if TYPE_CHECKING:
-    pass
 
 FOLDER = Path("metrics/advice")
 EDITED = (
