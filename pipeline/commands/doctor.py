@@ -95,7 +95,11 @@ def project_lines(root: Path) -> Iterator[str]:
         yield f"project: {cell_clones.described(process.pid)} is at work here"
     for one in state.found:
         yield f"project: {one.what}; `{mending.MEND}` {one.does}, or by hand: {one.way_back}"
-    database = tracking.database()
+    database = None
+    try:
+        database = tracking.database()
+    except InputError as error:
+        yield f"project: MLflow has no runs of this project: {error}"
     for place in file_systems.shared(root, *([database] if database else [])):
         yield f"project: {file_systems.advice(place)}"
     if not str(root.resolve()).isascii():
