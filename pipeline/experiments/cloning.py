@@ -66,8 +66,17 @@ def make(root: Path, clone: Path, commit: str) -> Path:
     """Make a clone that shares git's objects with the user's; return the project's root in it."""
     top = root / git(root, "rev-parse", "--show-cdup")
     git(root, "clone", "--quiet", "--shared", "--no-checkout", str(top), str(clone))
+    if git(root, "rev-parse", "--is-shallow-repository") == "true":
+        _share_objects(root, clone)
     git(clone, "checkout", "--quiet", "--detach", commit)
     return clone / git(root, "rev-parse", "--show-prefix")
+
+
+def _share_objects(root: Path, clone: Path) -> None:
+    """Share the objects of a shallow clone: from one, `git clone --shared` copies what its branches have instead."""
+    objects, ends = (root / git(root, "rev-parse", "--git-path", name) for name in ("objects", "shallow"))
+    (clone / ".git/objects/info/alternates").write_bytes(os.fsencode(objects.resolve()) + b"\n")
+    shutil.copyfile(ends, clone / ".git/shallow")
 
 
 def _check_commit(root: Path, commit: str) -> None:
