@@ -11,7 +11,7 @@ import click
 from pipeline import tracking
 from pipeline.commands import file_systems
 from pipeline.config import Resolved
-from pipeline.core import lockfile, paths
+from pipeline.core import git, lockfile, paths
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
@@ -95,6 +95,10 @@ def project_lines(root: Path) -> Iterator[str]:
         yield f"project: {cell_clones.described(process.pid)} is at work here"
     for one in state.found:
         yield f"project: {one.what}; `{mending.MEND}` {one.does}, or by hand: {one.way_back}"
+    try:
+        git.check_owner(root)
+    except InputError as error:
+        yield f"project: `dvc exp run` and studies would stop: {error}"
     database = None
     try:
         database = tracking.database()

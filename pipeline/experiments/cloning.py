@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pipeline.core import paths, seeding, shell
 from pipeline.core.errors import InputError, rooms
+from pipeline.core.git import check_owner
 from pipeline.experiments import temporary
 
 # Theirs that would have a program in the clone work elsewhere.
@@ -102,11 +103,13 @@ def resolved(root: Path, revision: str) -> str | None:
     """Return the commit of a name: git's own, or a DVC experiment's; None where there is none.
 
     Raises:
-        InputError: for a name that experiments of several commits have, none of which is checked out, as DVC does.
+        InputError: for a name that experiments of several commits have, none of which is checked out, as DVC does; in
+            another user's clone, which git refuses.
     """
     try:
         listed = experiments(root)
     except InputError:
+        check_owner(root)
         return None
     parts = ((commit, *reference.split("/", 4)[2:]) for reference, commit in listed.items())
     by_origin = {first + rest: commit for commit, first, rest, name in parts if name == revision}
