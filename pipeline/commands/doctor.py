@@ -99,6 +99,11 @@ def project_lines(root: Path) -> Iterator[str]:
         git.check_owner(root)
     except InputError as error:
         yield f"project: `dvc exp run` and studies would stop: {error}"
+    if git.lacks_identity(root):
+        yield (
+            "project: `dvc exp run` and studies would stop: git does not know who you are; "
+            "`git config --global user.name NAME` and `git config --global user.email ADDRESS` tell it"
+        )
     database = None
     try:
         database = tracking.database()

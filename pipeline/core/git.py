@@ -53,3 +53,13 @@ def check_owner(root: Path) -> None:
     if "dubious ownership" in said and (place := SAFE.search(said)):
         way_out = f"git config --global --add safe.directory {place[1]}"
         raise InputError(f"{root.resolve()}: git refuses it, as it belongs to another user; `{way_out}`")
+
+
+def lacks_identity(root: Path) -> bool:
+    """Return whether DVC could not commit an experiment to a repository, as git does not know its author."""
+    if not lines(root, "rev-parse", "--git-dir"):
+        return False
+    # As DVC asks: of the settings neither counts without the other, and a variable that is set goes before.
+    configured = all(lines(root, "config", f"user.{part}") for part in ("name", "email"))
+    names = (f"GIT_{who}_{part}" for who in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL"))
+    return not all(os.environ.get(name, "configured" if configured else "") for name in names)
