@@ -151,6 +151,18 @@ def _temporary() -> list[Path]:
         return []
 
 
+def open_closed_streams() -> None:
+    """Drop what goes to a standard stream that the shell has closed (`>&-`): Python has none then, and it is used."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+
+
+def output_is_closed() -> bool:
+    """Return whether standard output was closed and is dropped; one that the user sends to the same place is not."""
+    return getattr(sys.stdout, "name", "") == os.devnull
+
+
 def _terminate(signum: int, _frame: object) -> None:
     raise KeyboardInterrupt(signal.Signals(signum).name)
 
@@ -173,6 +185,7 @@ def one_line_interruptions() -> None:
     # Python's own word while it imports the packages that a program is in.
     if sys.argv[0] != "-m":
         return
+    open_closed_streams()
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         if not issubclass(kind, KeyboardInterrupt):
@@ -202,6 +215,7 @@ def one_line_errors(name: str) -> Iterator[None]:
     Raises:
         SystemExit: with 1, or the status of `end_with`; 130 where the run was interrupted; that of `StoppedError`.
     """
+    open_closed_streams()
     for number in SIGNALS[1:]:
         # Under `nohup` the terminal may close.
         if signal.getsignal(number) != signal.SIG_IGN:

@@ -178,6 +178,23 @@ def test_where_1_is_an_answer_every_error_has_another_status(
     assert line is None or capsys.readouterr().err.endswith(line)
 
 
+@pytest.mark.parametrize(("closed", "number"), [(">&-", "1"), ("2>&-", "2"), (">&- 2>&-", "1 2")])
+def test_a_standard_stream_that_is_closed_is_dropped(closed: str, number: str) -> None:
+    program = (
+        "import os, sys\nfrom tqdm import tqdm\nfrom pipeline.core.errors import InputError, one_line_errors\n"
+        "with one_line_errors('orbweaver'):\n"
+        "    print('a result')\n    tqdm.write('a line', file=sys.stderr)\n    tqdm(total=1).update()\n"
+        f"    assert all(os.path.samestat(os.fstat(int(n)), os.stat(os.devnull)) for n in '{number}'.split())\n"
+        "    raise InputError('wrong')\n"
+    )
+    words = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, program]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ("" if "1" in number else "a result\n")
+    assert done.stderr == "" if "2" in number else done.stderr.endswith("orbweaver: error: wrong\n")
+    assert "Traceback" not in done.stderr
+
+
 def test_our_own_mistakes_keep_their_traceback() -> None:
     with pytest.raises(ZeroDivisionError), one_line_errors("train"):
         _ = 1 / 0
