@@ -101,7 +101,7 @@ def project_lines(root: Path) -> Iterator[str]:
         yield f"project: `dvc exp run` and studies would stop: {error}"
     if git.lacks_identity(root):
         yield (
-            "project: `dvc exp run` and studies would stop: git does not know who you are; "
+            "project: `dvc exp run` and studies would stop where files are changed: git does not know who you are; "
             "`git config --global user.name NAME` and `git config --global user.email ADDRESS` tell it"
         )
     database = None

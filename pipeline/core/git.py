@@ -56,10 +56,10 @@ def check_owner(root: Path) -> None:
 
 
 def lacks_identity(root: Path) -> bool:
-    """Return whether DVC could not commit an experiment to a repository, as git does not know its author."""
+    """Return whether DVC could not set changed files aside, as `dvc exp run` does: git does not know who does it."""
     if not lines(root, "rev-parse", "--git-dir"):
         return False
     # As DVC asks: of the settings neither counts without the other, and a variable that is set goes before.
     configured = all(lines(root, "config", f"user.{part}") for part in ("name", "email"))
-    names = (f"GIT_{who}_{part}" for who in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL"))
+    names = ("GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL")
     return not all(os.environ.get(name, "configured" if configured else "") for name in names)

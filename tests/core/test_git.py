@@ -87,6 +87,6 @@ def test_a_repository_without_a_name_is_told_with_both_commands(
         assert said() == [line]
         subprocess.run(["git", "config", "--global", setting, value], check=True)
     assert said() == []
-    monkeypatch.setenv("GIT_AUTHOR_NAME", "")
+    monkeypatch.setenv("GIT_COMMITTER_NAME", "")
     assert said() == [line]
     assert not git.lacks_identity(tmp_path_factory.mktemp("plain"))
