@@ -11,7 +11,7 @@ import click
 from pipeline import tracking
 from pipeline.commands import file_systems
 from pipeline.config import Resolved
-from pipeline.core import lockfile, paths
+from pipeline.core import git, lockfile, paths
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
 from pipeline.core.recipe import Recipe
@@ -95,7 +95,20 @@ def project_lines(root: Path) -> Iterator[str]:
         yield f"project: {cell_clones.described(process.pid)} is at work here"
     for one in state.found:
         yield f"project: {one.what}; `{mending.MEND}` {one.does}, or by hand: {one.way_back}"
-    database = tracking.database()
+    try:
+        git.check_owner(root)
+    except InputError as error:
+        yield f"project: `dvc exp run` and studies would stop: {error}"
+    if git.lacks_identity(root):
+        yield (
+            "project: `dvc exp run` and studies would stop where files are changed: git does not know who you are; "
+            "`git config --global user.name NAME` and `git config --global user.email ADDRESS` tell it"
+        )
+    database = None
+    try:
+        database = tracking.database()
+    except InputError as error:
+        yield f"project: MLflow has no runs of this project: {error}"
     for place in file_systems.shared(root, *([database] if database else [])):
         yield f"project: {file_systems.advice(place)}"
     if not str(root.resolve()).isascii():

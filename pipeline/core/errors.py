@@ -1,6 +1,7 @@
 """Errors of the user: one line that names the thing, the value and the way out."""
 
 import errno
+import io
 import os
 import re
 import shutil
@@ -151,6 +152,18 @@ def _temporary() -> list[Path]:
         return []
 
 
+def open_closed_streams() -> None:
+    """Drop what goes to a standard stream that the shell has closed (`>&-`): Python has none then, and it is used."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8"))
+
+
+def output_is_closed() -> bool:
+    """Return whether standard output was closed and is dropped; one that the user sends to the same place is not."""
+    return getattr(sys.stdout, "name", "") == os.devnull
+
+
 def _terminate(signum: int, _frame: object) -> None:
     raise KeyboardInterrupt(signal.Signals(signum).name)
 
@@ -168,17 +181,22 @@ def status_of(error: Exception) -> int:
 def one_line_interruptions() -> None:
     """Have Ctrl-C end a program of `python -m` with one line and 130 before `one_line_errors`: while it imports torch.
 
-    Elsewhere, as in a shell of Python that imports one of our modules, nothing is changed.
+    Full memory then ends it with one line and 1. In a shell of Python, nothing is changed.
     """
     # Python's own word while it imports the packages that a program is in.
     if sys.argv[0] != "-m":
         return
+    open_closed_streams()
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        name = Path(sys.argv[0]).stem
+        if sentence := full_memory.sentence(error):
+            print(f"{name}: error: {sentence}", file=sys.stderr)
+            raise SystemExit(1)
         if not issubclass(kind, KeyboardInterrupt):
             sys.__excepthook__(kind, error, trace)
             return
-        print(_interruption(Path(sys.argv[0]).stem), file=sys.stderr)
+        print(_interruption(name), file=sys.stderr)
         raise SystemExit(INTERRUPTED)
 
     sys.excepthook = hook
@@ -202,6 +220,7 @@ def one_line_errors(name: str) -> Iterator[None]:
     Raises:
         SystemExit: with 1, or the status of `end_with`; 130 where the run was interrupted; that of `StoppedError`.
     """
+    open_closed_streams()
     for number in SIGNALS[1:]:
         # Under `nohup` the terminal may close.
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -213,7 +232,7 @@ def one_line_errors(name: str) -> Iterator[None]:
         print(f"{name}: error: {shortening.line(str(error))}", file=sys.stderr)
         raise SystemExit(status_of(error)) from None
     except OSError as error:
-        print(f"{name}: error: {line_of(error)}", file=sys.stderr)
+        print(f"{name}: error: {full_memory.sentence(error) or line_of(error)}", file=sys.stderr)
         _drop_output()
         raise SystemExit(status_of(error)) from None
     except StoppedError as error:
@@ -223,10 +242,8 @@ def one_line_errors(name: str) -> Iterator[None]:
         print(_interruption(name), file=sys.stderr)
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
-        if full_memory.is_out_of_memory(error):
-            print(f"{name}: error: {full_memory.OUT_OF_MEMORY}", file=sys.stderr)
-        elif full_memory.is_out_of_main_memory(error):
-            print(f"{name}: error: {full_memory.OUT_OF_MAIN_MEMORY}", file=sys.stderr)
+        if sentence := full_memory.sentence(error):
+            print(f"{name}: error: {sentence}", file=sys.stderr)
         elif hasattr(error, _STATUS):
             traceback.print_exception(error)
         else:

@@ -1,5 +1,8 @@
 """Errors of full memory, of a GPU or of the machine, known by their words: torch is not imported for them."""
 
+import re
+import resource
+
 SMALLER_BATCH = "-S batch_size=N, or for `orbweaver predict` --batch-size N"
 OUT_OF_MEMORY = (
     "not enough memory on the GPU; `nvidia-smi` lists other programs that use it; otherwise use a smaller batch: "
@@ -10,6 +13,8 @@ OUT_OF_MAIN_MEMORY = f"not enough main memory; end other programs, or use a smal
 NO_ROOM = ("out of memory", "_status_alloc_failed")
 # Torch's name of main memory, for which it has no type of error.
 MAIN_MEMORY = "defaultcpuallocator"
+# Of a compiled library that the system cannot map; where it may not, as from a disk without programs, it says so too.
+UNMAPPED = re.compile(r"(?:(\S+): )?(?:failed to map segment|cannot allocate memory)(?!.*not permitted)", re.IGNORECASE)
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -28,3 +33,23 @@ def is_out_of_main_memory(error: Exception) -> bool:
     True
     """
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and MAIN_MEMORY in str(error).lower())
+
+
+def sentence(error: BaseException) -> str:
+    """Return what is full and the way out; "" for any other error."""
+    if isinstance(error, Exception) and is_out_of_memory(error):
+        return OUT_OF_MEMORY
+    if isinstance(error, Exception) and is_out_of_main_memory(error):
+        return f"{OUT_OF_MAIN_MEMORY}{_limit()}"
+    if isinstance(error, ImportError | OSError) and (words := UNMAPPED.search(str(error))):
+        library = f" to load {words[1]}" if words[1] else ""
+        return f"not enough main memory{library}; end other programs{_limit()}"
+    return ""
+
+
+def _limit() -> str:
+    """Return the limit that the shell sets, and how to lift it; "" where there is none."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return ""
+    return f"; the shell's limit is {limit / 2**20:,.0f} MiB (`ulimit -v`), and `ulimit -v unlimited` lifts it"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pipeline.core import paths, seeding, shell
 from pipeline.core.errors import InputError, rooms
+from pipeline.core.git import check_owner
 from pipeline.experiments import dvc_process, temporary
 
 # Theirs that would have a program in the clone work elsewhere.
@@ -62,8 +63,17 @@ def make(root: Path, clone: Path, commit: str) -> Path:
     """Make a clone that shares git's objects with the user's; return the project's root in it."""
     top = root / git(root, "rev-parse", "--show-cdup")
     git(root, "clone", "--quiet", "--shared", "--no-checkout", str(top), str(clone))
+    if git(root, "rev-parse", "--is-shallow-repository") == "true":
+        _share_objects(root, clone)
     git(clone, "checkout", "--quiet", "--detach", commit)
     return clone / git(root, "rev-parse", "--show-prefix")
+
+
+def _share_objects(root: Path, clone: Path) -> None:
+    """Share the objects of a shallow clone: from one, `git clone --shared` copies what its branches have instead."""
+    objects, ends = (root / git(root, "rev-parse", "--git-path", name) for name in ("objects", "shallow"))
+    (clone / ".git/objects/info/alternates").write_bytes(os.fsencode(objects.resolve()) + b"\n")
+    shutil.copyfile(ends, clone / ".git/shallow")
 
 
 def _check_commit(root: Path, commit: str) -> None:
@@ -89,11 +99,13 @@ def resolved(root: Path, revision: str) -> str | None:
     """Return the commit of a name: git's own, or a DVC experiment's; None where there is none.
 
     Raises:
-        InputError: for a name that experiments of several commits have, none of which is checked out, as DVC does.
+        InputError: for a name that experiments of several commits have, none of which is checked out, as DVC does; in
+            another user's clone, which git refuses.
     """
     try:
         listed = experiments(root)
     except InputError:
+        check_owner(root)
         return None
     parts = ((commit, *reference.split("/", 4)[2:]) for reference, commit in listed.items())
     by_origin = {first + rest: commit for commit, first, rest, name in parts if name == revision}

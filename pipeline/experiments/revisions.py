@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline import tracking
-from pipeline.core import dvc_cache, paths
+from pipeline.core import dvc_cache, git, paths
 from pipeline.core.errors import InputError
 from pipeline.experiments import cloning, dvc_outputs
 from pipeline.experiments.git_objects import objects
@@ -155,9 +155,14 @@ def results(root: Path, revision: str, name: str) -> tracking.Results:
 
 
 def experiments(root: Path) -> list[tuple[str, str]]:
-    """Return the name and the revision of each of DVC's experiments; none where git does not answer."""
+    """Return the name and the revision of each of DVC's experiments; none where git does not answer.
+
+    Raises:
+        InputError: in another user's clone, which git refuses.
+    """
     try:
         listed = cloning.experiments(root)
     except (InputError, FileNotFoundError):
+        git.check_owner(root)
         return []
     return [(reference.split("/", 4)[-1], revision) for reference, revision in listed.items()]

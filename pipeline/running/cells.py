@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.config import Resolved
-from pipeline.core import paths, provenance, seeding
+from pipeline.core import git, paths, provenance, seeding
 from pipeline.core.errors import InputError
 from pipeline.core.overrides import overridden_key, override, with_data_set
 from pipeline.datasets.collect import bringing
@@ -223,6 +223,7 @@ def finished(root: Path) -> dict[str, str]:
     except FileNotFoundError:
         raise InputError("git is not installed, and a study keeps its experiments in git; install it") from None
     if done.returncode:
+        git.check_owner(root)
         raise InputError(f"{root}: no git repository; a study's experiments are kept in git: git init, then commit all")
     by_key = {}
     for line in done.stdout.splitlines():

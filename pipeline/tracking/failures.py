@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from pipeline.core.errors import InputError, is_local, line_of
 from pipeline.tracking import database_file
-from pipeline.tracking.address import shown, uri
+from pipeline.tracking.address import NO_ADDRESS, shown, uri
 from pipeline.tracking.labels import NAME
 
 USER, PASSWORD, EXPERIMENT = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_EXPERIMENT_NAME"
@@ -101,9 +101,7 @@ def _reason(error: Exception) -> str:
     if reason := database_file.reason(text):
         return reason
     if "unsupported URI" in text:
-        return (
-            "no address that MLflow takes, such as http://HOST or sqlite:///FILE; set MLFLOW_TRACKING_URI, or unset it"
-        )
+        return NO_ADDRESS
     # What SQLAlchemy adds is of use to those who wrote the request.
     text = re.split(r" \[SQL:| \(Background on", text)[0]
     return text if len(text) <= LONGEST_REASON else f"{text[:LONGEST_REASON]}..."

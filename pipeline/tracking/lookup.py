@@ -19,11 +19,11 @@ NO_RUN = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 
 def run_of(key: str) -> str:
     """Return the identifier of the run of an experiment; "" where the store has none, or does not answer."""
-    # Opening would import MLflow and create a store, which takes seconds, to look for what is not there.
-    if (file := database()) and not file.exists():
-        return ""
     quieten()
     try:
+        # Opening would import MLflow and create a store, which takes seconds, to look for what is not there.
+        if (file := database()) and not file.exists():
+            return ""
         with told_in_a_line(), opened() as store:
             run = runs_of(store, key).get(None)
     except InputError:

@@ -173,6 +173,16 @@ def test_a_folder_that_is_not_there_is_one_line():
         CliRunner().invoke(doctor.command, ["-S", "data=folder", "-S", "folder=/nowhere"], catch_exceptions=False)
 
 
+def test_a_folder_that_mlflow_cannot_be_in_is_a_line(tmp_path, monkeypatch):
+    (tmp_path / "what?").mkdir()
+    monkeypatch.chdir(tmp_path / "what?")
+    said = [line for line in doctor.project_lines(Path()) if "MLflow" in line]
+    assert said == [
+        f"project: MLflow has no runs of this project: {Path.cwd()}: its path has a question mark, which ends the name "
+        "of a file in MLflow's addresses; rename the folder"
+    ]
+
+
 def test_a_set_without_findings_says_so():
     done = CliRunner().invoke(doctor.command, ["-S", "options.data.synthetic.images_per_class=10"])
     assert (done.exit_code, done.stdout.splitlines()[-1]) == (0, "nothing found in the images that needs a look")

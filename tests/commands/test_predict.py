@@ -54,6 +54,14 @@ def test_elsewhere_than_on_a_terminal_a_table_is_printed_and_the_last_line_count
     assert done.stderr.splitlines()[-1] == "predict: 3 images"
 
 
+def test_where_standard_output_is_closed_another_target_is_asked_for(colors, monkeypatch):
+    monkeypatch.setattr(predict, "output_is_closed", lambda: True)
+    with pytest.raises(InputError, match=r"^standard output is closed, .* give --out FILE$"):
+        call("in")
+    call("in", "--out", "table.csv")
+    assert len(table("table.csv")) == 3
+
+
 def test_a_link_to_a_folder_around_it_is_named_and_not_followed(colors):
     photograph(Path("beside.png"), RED)
     Path("in/up").symlink_to("..")

@@ -1,5 +1,6 @@
 import errno
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -159,6 +160,50 @@ def test_main_memory_that_does_not_reach_is_told_without_a_word_of_a_gpu(
     assert "GPU" not in line
 
 
+UNLOADED = "not enough main memory to load libtorch.so; end other programs"
+UNMAPPED = "libtorch.so: failed to map segment from shared object"
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ImportError(UNMAPPED), UNLOADED),
+        (
+            OSError(f"{UNMAPPED}: Cannot allocate memory"),
+            "not enough main memory to load libtorch.so; end other programs",
+        ),
+        (OSError(12, "Cannot allocate memory"), "not enough main memory; end other programs"),
+        (OSError(f"{UNMAPPED}: Operation not permitted"), f"{UNMAPPED}: Operation not permitted"),
+    ],
+)
+@pytest.mark.parametrize("limit", ["", "limited"])
+def test_a_library_that_there_is_no_memory_for_is_named_with_the_shells_limit(
+    error: Exception, line: str, limit: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    allowed = 2**31 if limit else resource.RLIM_INFINITY
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (allowed, allowed))
+    with pytest.raises(SystemExit) as left, one_line_errors("train"):
+        raise error
+    way_out = "; the shell's limit is 2,048 MiB (`ulimit -v`), and `ulimit -v unlimited` lifts it"
+    told = f"{line}{way_out}" if limit and "not enough" in line else line
+    assert (left.value.code, capsys.readouterr().err) == (1, f"train: error: {told}\n")
+
+
+def test_a_stage_that_cannot_load_torch_ends_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text(f"raise ImportError({UNMAPPED!r})", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pipeline.stages.train"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"train: error: {UNLOADED}")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [
@@ -176,6 +221,23 @@ def test_where_1_is_an_answer_every_error_has_another_status(
         raise error
     assert left.value.code == 2
     assert line is None or capsys.readouterr().err.endswith(line)
+
+
+@pytest.mark.parametrize(("closed", "number"), [(">&-", "1"), ("2>&-", "2"), (">&- 2>&-", "1 2")])
+def test_a_standard_stream_that_is_closed_is_dropped(closed: str, number: str) -> None:
+    program = (
+        "import os, sys\nfrom tqdm import tqdm\nfrom pipeline.core.errors import InputError, one_line_errors\n"
+        "with one_line_errors('orbweaver'):\n"
+        "    print('a result')\n    tqdm.write('a line', file=sys.stderr)\n    tqdm(total=1).update()\n"
+        f"    assert all(os.path.samestat(os.fstat(int(n)), os.stat(os.devnull)) for n in '{number}'.split())\n"
+        "    raise InputError('wrong')\n"
+    )
+    words = ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, program]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ("" if "1" in number else "a result\n")
+    assert done.stderr == "" if "2" in number else done.stderr.endswith("orbweaver: error: wrong\n")
+    assert "Traceback" not in done.stderr
 
 
 def test_our_own_mistakes_keep_their_traceback() -> None:

@@ -49,9 +49,10 @@ def line(monkeypatch, place, kind=InputError):
     return str(raised.value)
 
 
-def test_an_address_that_mlflow_does_not_take_names_the_variable(clone, monkeypatch):
-    said = line(monkeypatch, "htp:/nonsense")
-    assert said.startswith("htp:/nonsense: no address that MLflow takes, such as http://HOST")
+@pytest.mark.parametrize("address", ["htp:/nonsense", "foo://bar", "mlruns", "file:///data/mlruns", "file:mlruns"])
+def test_an_address_that_mlflow_does_not_take_names_the_variable(clone, monkeypatch, address):
+    said = line(monkeypatch, address)
+    assert said.startswith(f"{address}: no address that MLflow takes, such as http://HOST")
     assert said.endswith("set MLFLOW_TRACKING_URI, or unset it")
 
 

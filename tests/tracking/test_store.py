@@ -37,6 +37,33 @@ def test_an_address_of_the_users_is_taken_as_it_is(clone, monkeypatch, given):
     assert tracking.uri() == given
 
 
+@pytest.mark.parametrize("blank", ["", " "])
+def test_a_blank_address_is_none(clone, monkeypatch, blank):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", blank)
+    assert tracking.uri() == f"sqlite:///{clone}/mlflow.db"
+
+
+@pytest.mark.parametrize("name", ["what?", 'it\'s "mine"'])
+def test_a_root_that_no_database_can_be_in_is_refused_before_anything_is_written(clone, monkeypatch, name):
+    root = clone / name
+    root.mkdir()
+    monkeypatch.chdir(root)
+    with pytest.raises(InputError, match=r"; rename the folder$") as raised:
+        tracking.initialize()
+    assert str(raised.value).startswith(f"{root}: its path has ")
+    assert tracking.run_of("0" * 64) == ""
+    assert sorted(clone.rglob("*")) == sorted([root, clone / "params.yaml"])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
+    assert tracking.uri() == "http://host:5000"
+
+
+def test_below_a_question_mark_a_database_elsewhere_is_taken(clone, monkeypatch):
+    (clone / "what?").mkdir()
+    monkeypatch.chdir(clone / "what?")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////data/all.db")
+    assert tracking.uri() == "sqlite:////data/all.db"
+
+
 def test_a_password_is_not_shown():
     assert tracking.shown("postgresql://me:secret@host/runs") == "postgresql://host/runs"
 

@@ -5,6 +5,8 @@ the colors of a light or a dark screen. Text stays text in an SVG: a reader's ow
 matplotlib's font has no letters for.
 """
 
+# Before any module that imports matplotlib.
+import pipeline.reporting.figures.fonts_folder  # noqa: F401
 from pipeline.reporting.figures.asking import risk_coverage
 from pipeline.reporting.figures.bars import SHOWN_BARS, class_bars, count_bars, stage_bars
 from pipeline.reporting.figures.confusion import NUMBERED_CLASSES, confusion_matrix
