@@ -16,9 +16,9 @@ from pipeline.bundles.predictions import Prediction
 from pipeline.bundles.sorting import Sorted
 from pipeline.commands import devices
 from pipeline.commands.output_places import Outputs, check_maps, checked
-from pipeline.core import paths, percents
+from pipeline.core import closed_streams, paths, percents
 from pipeline.core.counting import counted
-from pipeline.core.errors import InputError, output_is_closed
+from pipeline.core.errors import InputError
 from pipeline.core.text_width import columns, padded
 from pipeline.datasets.collect.listing import circle_notes, escaped
 
@@ -73,7 +73,7 @@ def command(
     standard error, and the others are processed; exit status 1 means that there was no other.
     """
     outputs = checked(Outputs(out, _page_file(page), cam, sort_into), given, folder)
-    if not outputs.places and output_is_closed():
+    if not outputs.places and closed_streams.output_is_closed():
         raise InputError("standard output is closed, and nothing else is to be written; give --out FILE")
     names = inputs.names(given, sys.stdin.buffer if inputs.LIST in given else (), outputs.places)
     if cam:

@@ -1,7 +1,6 @@
 """Errors of the user: one line that names the thing, the value and the way out."""
 
 import errno
-import io
 import os
 import re
 import shutil
@@ -15,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
-from pipeline.core import full_memory, shortening
+from pipeline.core import closed_streams, full_memory, shortening
 from pipeline.core.stopping import INTERRUPTED, SIGNALS, StoppedError, insisting
 
 # A disk, or what a user may have of it, is full.
@@ -152,18 +151,6 @@ def _temporary() -> list[Path]:
         return []
 
 
-def open_closed_streams() -> None:
-    """Drop what goes to a standard stream that the shell has closed (`>&-`): Python has none then, and it is used."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8"))
-
-
-def output_is_closed() -> bool:
-    """Return whether standard output was closed and is dropped; one that the user sends to the same place is not."""
-    return getattr(sys.stdout, "name", "") == os.devnull
-
-
 def _terminate(signum: int, _frame: object) -> None:
     raise KeyboardInterrupt(signal.Signals(signum).name)
 
@@ -186,7 +173,7 @@ def one_line_interruptions() -> None:
     # Python's own word while it imports the packages that a program is in.
     if sys.argv[0] != "-m":
         return
-    open_closed_streams()
+    closed_streams.drop()
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         name = Path(sys.argv[0]).stem
@@ -220,7 +207,7 @@ def one_line_errors(name: str) -> Iterator[None]:
     Raises:
         SystemExit: with 1, or the status of `end_with`; 130 where the run was interrupted; that of `StoppedError`.
     """
-    open_closed_streams()
+    closed_streams.drop()
     for number in SIGNALS[1:]:
         # Under `nohup` the terminal may close.
         if signal.getsignal(number) != signal.SIG_IGN:

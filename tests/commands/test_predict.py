@@ -55,7 +55,7 @@ def test_elsewhere_than_on_a_terminal_a_table_is_printed_and_the_last_line_count
 
 
 def test_where_standard_output_is_closed_another_target_is_asked_for(colors, monkeypatch):
-    monkeypatch.setattr(predict, "output_is_closed", lambda: True)
+    monkeypatch.setattr(predict.closed_streams, "output_is_closed", lambda: True)
     with pytest.raises(InputError, match=r"^standard output is closed, .* give --out FILE$"):
         call("in")
     call("in", "--out", "table.csv")
