@@ -26,9 +26,9 @@ import torch.nn.functional as F
 
 from pipeline import config
 from pipeline.assembly import loss_terms, networks, training_plan
+from pipeline.assembly.loop_settings import loop_settings
 from pipeline.assembly.transforms import train_transform
 from pipeline.core import paths, provenance, seeding
-from pipeline.core.loop_settings import loop_settings
 from pipeline.core.precision import Precision, in_force
 from pipeline.core.recipe import Recipe
 from pipeline.networks.backbones.table import backbone
