@@ -7,14 +7,13 @@ from pipeline.bundles.card import Figure
 from pipeline.bundles.certainty_text import asked_where
 from pipeline.core.counting import counted
 from pipeline.core.percents import percent
+from pipeline.evaluation.predictions import Bin, reliability
 from pipeline.evaluation.uncertainty import temperature
 from pipeline.evaluation.uncertainty.abstention import RiskCoverage, risk_coverage
 from pipeline.evaluation.uncertainty.arrays import FloatArray, IntArray
 from pipeline.evaluation.uncertainty.assessment import Assessment
 from pipeline.evaluation.uncertainty.judging import Calibration, Judgment
-from pipeline.reporting import calibration as reliability
-from pipeline.reporting import figures
-from pipeline.reporting.calibration import Bin
+from pipeline.reporting import calibration, figures
 from pipeline.reporting.figures import PNG
 
 # Bitmaps, as not every page that shows cards takes SVG.
@@ -45,9 +44,9 @@ def write(
     """
     correct = logits.argmax(axis=1) == labels
     sure = judgment.probabilities.max(axis=1)
-    panels = {BEFORE: reliability.bins(temperature.probabilities(logits).max(axis=1), correct)}
+    panels = {BEFORE: reliability(temperature.probabilities(logits).max(axis=1), correct)}
     if fitted:
-        panels[AFTER] = reliability.bins(sure, correct)
+        panels[AFTER] = reliability(sure, correct)
     curve = risk_coverage(sure, correct)
     diagram = figures.reliability_diagrams(panels, PNG) if fitted else figures.reliability_diagram(panels[BEFORE], PNG)
     (folder / RELIABILITY).write_bytes(diagram)
@@ -65,7 +64,7 @@ def reliability_words(panels: Mapping[str, Sequence[Bin]], found: Assessment) ->
     told = []
     for title, bins in panels.items():
         when = f" {title}" if len(panels) > 1 else ""
-        told.append(f"Calibration error{when}: {percent(errors[title])}; what counts most: {reliability.most(bins)}.")
+        told.append(f"Calibration error{when}: {percent(errors[title])}; what counts most: {calibration.most(bins)}.")
     return f"Reliability diagram of the test images. {' '.join(told)}"
 
 
