@@ -38,8 +38,7 @@ def parts_of(data: Packed, number: int, *, early_stop: bool) -> Parts:
     surer of them than of others: then none is held out.
     """
     assigned = data.assigned(paths.split_file(number))
-    rows = ([row for row, image in assigned if image.part == part] for part in ("train", "val", "test"))
-    parts = Parts(*(torch.tensor(each, dtype=torch.long) for each in rows))
+    parts = Parts(*(torch.tensor(assigned[part], dtype=torch.long) for part in ("train", "val", "test")))
     return parts._replace(held_out=parts.held_out[:0]) if early_stop else parts
 
 
