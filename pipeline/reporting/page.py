@@ -172,8 +172,8 @@ def _inside(one: Repeat, explanations: Explanations, maps: Sequence[FeatureMaps]
 
 def markdown(material: Material) -> str:
     """Return the same in short, for a terminal, a merge request or a README: it names no file of the user's."""
-    material = _public(material)
-    repeats = material.repeats
+    repeats = [one._replace(record=one.record.public()) for one in material.repeats]
+    material = material._replace(repeats=repeats)
     accuracy = tables.percent_spread(aggregate.score_spreads(repeats)["accuracy"])
     interval = confidence_intervals.percents(confidence_intervals.intervals(repeats).get("accuracy"))
     about = tables.Table(("", ""), facts.experiment(material), numbers_from=2)
@@ -202,14 +202,6 @@ def markdown(material: Material) -> str:
         tables.markdown(tables.Table(("", ""), provenance.hashes(repeats), numbers_from=2)),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _public(material: Material) -> Material:
-    """Return the same without the name of a file of weights."""
-    records = [one.record.model_copy(update={"weights": one.record.weights.public()}) for one in material.repeats]
-    return material._replace(
-        repeats=[one._replace(record=record) for one, record in zip(material.repeats, records, strict=True)]
-    )
 
 
 def _health(material: Material) -> list[str]:
