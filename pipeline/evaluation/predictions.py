@@ -17,6 +17,8 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 # Bins of the confidence, of equal width, as in Guo et al. 2017.
 BINS = 15
+# Of images that are right by chance.
+DRAWS = 200
 
 
 class Bin(NamedTuple):
@@ -149,23 +151,22 @@ def reliability(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_
     ]
 
 
-def calibration_error_by_chance(logits: FloatArray, *, draws: int = 200, seed: int = 0) -> float:
+def calibration_error_by_chance(logits: FloatArray) -> float:
     """Return the mean calibration error, see `calibration`, of as many images if every confidence is right.
 
     The error is a mean of absolute values, so that few images make it large for any network (Kumar, Liang and Ma 2019,
-    Verified Uncertainty Calibration, on its bias).
+    Verified Uncertainty Calibration, on its bias). Images are drawn to be right with the probability of their
+    confidence, `DRAWS` times.
 
     Args:
         logits: (n, K) as for `Predictions`.
-        draws: how often the images are drawn to be right with a probability of their confidence.
-        seed: of the draws.
 
     >>> round(calibration_error_by_chance(np.log([[0.5, 0.5]])), 6)
     0.5
     """
     confidence = _confidence(logits)
     place = _places(confidence)
-    right = np.random.default_rng(seed).random((draws, len(confidence))) < confidence
+    right = np.random.default_rng(0).random((DRAWS, len(confidence))) < confidence
     members = place == np.unique(place)[:, None]
     return float(np.abs((right - confidence) @ members.T).sum(1).mean() / len(confidence))
 
