@@ -29,6 +29,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.assembly import networks
+from pipeline.assembly.loop_settings import loop_settings
 from pipeline.assembly.machine import machine
 from pipeline.assembly.training_plan import training_plan
 from pipeline.bank import features, folds, nested, probes
@@ -36,7 +37,6 @@ from pipeline.bank.features import Frozen
 from pipeline.bank.folds import Examples
 from pipeline.config import Resolved
 from pipeline.core import provenance, seeding
-from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared import groups
 from pipeline.evaluation.compare import comparison

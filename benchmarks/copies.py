@@ -12,7 +12,6 @@ how often alignment confirmed a pair, the largest agreement of a pair that it di
 
 import argparse
 import io
-import json
 import os
 import sys
 import tempfile
@@ -25,6 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+import report
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from pipeline.core import provenance
@@ -205,11 +205,8 @@ def main() -> None:
     print(f"{result['images']} images in {result['seconds']} s; in false pairs: {result['false_images']}")
     machine = {"device": provenance.processor(), "load": os.getloadavg()[1], "versions": provenance.versions()}
     name = f"copies-{'drawings' if args.drawings else 'photographs'}.json"
-    args.out.mkdir(parents=True, exist_ok=True)
     settings = {key: str(value) for key, value in vars(args).items() if key not in ("out", "photographs")}
-    report = {"machine": machine, "settings": settings} | result
-    (args.out / name).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(f"written to {args.out / name}")
+    report.write(args.out / name, machine=machine, settings=settings, results=result)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from pipeline.regularizers.contract import Shapes
 from pipeline.regularizers.feature_hooks import FeatureHooks, freeze_reference
 from pipeline.regularizers.feature_regularizer import FeatureRegularizer
 from pipeline.regularizers.table import METHODS
-from pipeline.training import batches, contract, loop, sampling
+from pipeline.training import batches, contract, loop, optim, sampling
 from pipeline.training.epoch import Epoch
 from pipeline.training.images import Images
 from pipeline.training.predict import scores_and_features
@@ -221,9 +221,9 @@ def _tuned_epochs(
         yield time.perf_counter() - started
 
 
-def settings(cell: Cell, precision: Precision) -> SimpleNamespace:
+def settings(cell: Cell, precision: Precision) -> optim.LoopSettings:
     """Return settings of the loop: Adam at a constant rate."""
-    return SimpleNamespace(
+    return optim.LoopSettings(
         budget=SimpleNamespace(unit="epochs", amount=cell.epochs),
         batch_size=cell.batch,
         optimizer="adam",

@@ -38,6 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import psutil
+import report
 from PIL import Image
 
 from pipeline.core import provenance, seeding
@@ -66,13 +67,10 @@ def main() -> None:
         if args.dvc:
             result["dvc_seconds"] = repro(Path(scratch))
     print(json.dumps(result, indent=2))
-    machine = {"device": provenance.processor(), "cores": seeding.cores(), "load": os.getloadavg()[1]}
+    machine: dict[str, Any] = {"device": provenance.processor(), "cores": seeding.cores(), "load": os.getloadavg()[1]}
     settings = {key: value for key, value in vars(args).items() if key not in ("out", "scratch")}
-    report = {"machine": machine | {"versions": provenance.versions()}, "settings": settings} | result
-    args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out / "packing.json"
-    file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(f"written to {file}")
+    machine["versions"] = provenance.versions()
+    report.write(args.out / "packing.json", machine=machine, settings=settings, results=result)
 
 
 def arguments() -> argparse.Namespace:

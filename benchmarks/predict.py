@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+import report
 from numpy.typing import NDArray
 
 from pipeline.bundles import inputs
@@ -74,14 +75,11 @@ def main() -> None:
     rounds = [one_round(loaded, names) for _ in range(args.rounds)]
     result = {"images_per_second": spread(rounds), "peak_memory_mb": memory(args, names)}
     print(json.dumps(result, indent=2))
-    machine = {"device": provenance.processor(), "cores": seeding.cores(), "load": os.getloadavg()[1]}
+    machine: dict[str, Any] = {"device": provenance.processor(), "cores": seeding.cores(), "load": os.getloadavg()[1]}
     settings = {"images": len(names), "rounds": args.rounds, "device": str(loaded.device)}
     settings |= {"backbone": loaded.description.network.backbone, "size": loaded.description.preprocessing.input_size}
-    args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out / "predict.json"
-    report = {"machine": machine | {"versions": provenance.versions()}, "settings": settings} | result
-    file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(f"written to {file}")
+    machine["versions"] = provenance.versions()
+    report.write(args.out / "predict.json", machine=machine, settings=settings, results=result)
 
 
 def arguments() -> argparse.Namespace:

@@ -9,7 +9,6 @@ of it trains.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
@@ -21,14 +20,15 @@ from typing import Any, get_args
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+import report
 import torch
 import torch.nn.functional as F
 
 from pipeline import config
 from pipeline.assembly import loss_terms, networks, training_plan
+from pipeline.assembly.loop_settings import loop_settings
 from pipeline.assembly.transforms import train_transform
 from pipeline.core import paths, provenance, seeding
-from pipeline.core.loop_settings import loop_settings
 from pipeline.core.precision import Precision, in_force
 from pipeline.core.recipe import Recipe
 from pipeline.networks.backbones.table import backbone
@@ -57,11 +57,8 @@ def main() -> None:
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor()
     machine = {"device": name, "threads": threads, "precision": precision, "versions": provenance.versions()}
     settings = {key: value for key, value in vars(args).items() if key != "out"}
-    result = {"machine": machine, "settings": settings, "rows": rows, "delta_seconds_an_image": round(weighing, 4)}
-    args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out / f"regularizers-{device.type}.json"
-    file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(f"written to {file}")
+    results = {"rows": rows, "delta_seconds_an_image": round(weighing, 4)}
+    report.write(args.out / f"regularizers-{device.type}.json", machine=machine, settings=settings, results=results)
 
 
 def arguments() -> argparse.Namespace:

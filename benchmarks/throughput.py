@@ -11,7 +11,6 @@ of images. A ratio is that of the same round, and every figure is a median with 
 
 import argparse
 import itertools
-import json
 import os
 import statistics
 import sys
@@ -23,6 +22,7 @@ from typing import Any, get_args
 # The repository's own package, also where it is not installed.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import report
 import torch
 from loop_cells import Cell
 from loops import machine, ours, tuned
@@ -42,11 +42,7 @@ def main() -> None:
     for side, batch, strategy in itertools.product(args.sides, args.batches, args.strategies):
         cell = Cell(args.backbone, strategy, batch, args.precision, images=args.images, side=side)
         rows += timed(cell, device, args.rounds)
-    args.out.mkdir(parents=True, exist_ok=True)
-    file = args.out / f"throughput-{device.type}.json"
-    result = {"machine": about, "settings": settings, "rows": rows}
-    file.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(f"written to {file}")
+    report.write(args.out / f"throughput-{device.type}.json", machine=about, settings=settings, results={"rows": rows})
 
 
 def arguments() -> argparse.Namespace:

@@ -27,10 +27,10 @@ from tqdm import tqdm
 
 from pipeline import config
 from pipeline.assembly import networks, training_plan
+from pipeline.assembly.loop_settings import loop_settings
 from pipeline.assembly.machine import Machine, machine
 from pipeline.assembly.transforms import eval_transform, train_transform
 from pipeline.core import imagenet, paths, provenance, seeding
-from pipeline.core.loop_settings import loop_settings
 from pipeline.core.precision import autocast
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.decoding import images as decoding

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -18,6 +19,7 @@ QUIET = (
     "--disable-sync",
 )
 SIZES = {"wide": 1280, "phone": 390}
+VIEWS = [(size, colors) for size in SIZES for colors in ("light", "dark")]
 
 NEEDED = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium here, so no page is opened; install one, or name it in CHROMIUM"
@@ -32,6 +34,18 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield browser
         browser.close()
+
+
+@contextmanager
+def new_page(chromium, size, colors):
+    """A browser's page of one size and scheme of colors, with what it said and asked for."""
+    page = chromium.new_page(viewport={"width": SIZES[size], "height": 900}, color_scheme=colors)
+    page.told, page.asked = [], []
+    page.on("console", lambda message: page.told.append(message.text))
+    page.on("pageerror", lambda error: page.told.append(str(error)))
+    page.on("request", lambda asked: page.asked.append(asked.url))
+    yield page
+    page.close()
 
 
 def barriers(page):

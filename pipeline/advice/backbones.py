@@ -15,21 +15,14 @@ class Frozen(NamedTuple):
     Attributes:
         name: of the backbone.
         accuracy: of the logistic regression on its features, by nested cross-validation inside the training part.
-        low: lower end of its 95 % interval; None where there is none.
-        high: upper end.
+        interval: 95 %, of the accuracy; None where there is none.
         seconds: that the features and all fits took, when they were computed.
     """
 
     name: str
     accuracy: float
-    low: float | None
-    high: float | None
+    interval: Interval | None
     seconds: float
-
-    @property
-    def interval(self) -> Interval | None:
-        """The 95 % interval of the accuracy."""
-        return None if self.low is None or self.high is None else Interval(self.low, self.high)
 
 
 def judged(frozen: Sequence[Frozen]) -> list[tuple[Frozen, bool]]:
@@ -41,7 +34,7 @@ def judged(frozen: Sequence[Frozen]) -> list[tuple[Frozen, bool]]:
 def best(frozen: Sequence[Frozen]) -> list[str]:
     """Return the names of those that go on, the best first; of equal ones the quicker.
 
-    >>> best([Frozen("a", 0.7, None, None, 1.0), Frozen("b", 0.9, None, None, 9.0), Frozen("c", 0.9, None, None, 1.0)])
+    >>> best([Frozen("a", 0.7, None, 1.0), Frozen("b", 0.9, None, 9.0), Frozen("c", 0.9, None, 1.0)])
     ['c', 'b']
     """
     return [one.name for one in sorted(frozen, key=lambda one: (-one.accuracy, one.seconds))[:KEPT]]

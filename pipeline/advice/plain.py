@@ -4,7 +4,7 @@ from typing import Any
 
 from pipeline.advice import curve_words, size_words, tested_words
 from pipeline.advice.answer import Answer, below_best, images_a_second, pair_of, summaries
-from pipeline.advice.backbones import best
+from pipeline.advice.backbones import Frozen, best
 from pipeline.evaluation.compare.experiments import Summary
 from pipeline.reporting import aggregate
 
@@ -26,7 +26,7 @@ def as_data(answer: Answer) -> dict[str, Any]:
         "other_tests": answer.others,
         "frozen_probe": _probe(answer),
         "machines": advice.compared.machines,
-        "backbones": [one._asdict() | {"tried": one.name in best(answer.frozen)} for one in answer.frozen],
+        "backbones": [_backbone(one) | {"tried": one.name in best(answer.frozen)} for one in answer.frozen],
         "image_sizes": size_words.plain(answer.sizes),
         "next_step": answer.next_step,
         "inner": {
@@ -63,6 +63,11 @@ def _probe(answer: Answer) -> dict[str, Any] | None:
         "interval": pair.interval(),
         "note": tested_words.probe(answer),
     }
+
+
+def _backbone(one: Frozen) -> dict[str, Any]:
+    low, high = one.interval or (None, None)
+    return {"name": one.name, "accuracy": one.accuracy, "low": low, "high": high, "seconds": one.seconds}
 
 
 def _plain(summary: Summary) -> dict[str, Any]:

@@ -62,9 +62,9 @@ def shortfalls(sources: Iterable[Shortfalls]) -> dict[str, float]:
     return dict(sorted(means.items(), key=lambda item: item[1]))
 
 
-def known(file: Path = FILE) -> dict[str, dict[str, float]]:
+def known() -> dict[str, dict[str, float]]:
     """Return the shortfalls of each source as the project's table has them, which `make advice-proof` writes."""
-    sources: dict[str, dict[str, float]] = json.loads(file.read_text(encoding="utf-8"))
+    sources: dict[str, dict[str, float]] = json.loads(FILE.read_text(encoding="utf-8"))
     return sources
 
 

@@ -38,8 +38,7 @@ def parts_of(data: Packed, number: int, *, early_stop: bool) -> Parts:
     surer of them than of others: then none is held out.
     """
     assigned = data.assigned(paths.split_file(number))
-    rows = ([row for row, image in assigned if image.part == part] for part in ("train", "val", "test"))
-    parts = Parts(*(torch.tensor(each, dtype=torch.long) for each in rows))
+    parts = Parts(*(torch.tensor(assigned[part], dtype=torch.long) for part in ("train", "val", "test")))
     return parts._replace(held_out=parts.held_out[:0]) if early_stop else parts
 
 
@@ -52,11 +51,11 @@ def unit_of(images: Sequence[str]) -> NDArray[np.int64] | None:
 class Fitted(NamedTuple):
     """A bundle's description with what is fitted, and the figures of its card; none without test images."""
 
-    said: Description
+    description: Description
     figures: tuple[Figure, ...]
 
 
-def write(folder: Path, network: bundle.Bundle, said: Description, data: Packed, parts: Parts) -> Fitted:
+def write(folder: Path, network: bundle.Bundle, description: Description, data: Packed, parts: Parts) -> Fitted:
     """Write the training images' features and the card's figures into a bundle's folder, and return what is fitted.
 
     Nothing is fitted on test images: they only say how well what was fitted holds, and the figures are of them alone.
@@ -64,7 +63,7 @@ def write(folder: Path, network: bundle.Bundle, said: Description, data: Packed,
     Args:
         folder: of the bundle, which has its weights already.
         network: assembled from there.
-        said: what it says of itself so far.
+        description: what it says of itself so far.
         data: the packed set.
         parts: its rows.
     """
@@ -87,12 +86,16 @@ def write(folder: Path, network: bundle.Bundle, said: Description, data: Packed,
         unit = unit_of([data.paths[row] for row in parts.train.tolist()])
         logits = trained_on.logits[0]
         strange = outliers.fit(reference, reference, logits, held_out=False, unit=unit, product=product)
-    said = replace(said, calibration=asdict(calibration) if calibration else None, outliers=asdict(strange))
+    description = replace(
+        description, calibration=asdict(calibration) if calibration else None, outliers=asdict(strange)
+    )
     if not len(parts.test):
-        return Fitted(said, ())
+        return Fitted(description, ())
     tested, labels = outputs(parts.test), data.labels[parts.test.numpy()]
     judgment = Certainty(calibration, strange, reference).judge(tested.logits[0], tested.features)
     temperature = calibration.temperature if calibration else 1.0
-    found = assess(judgment, tested.logits[0], labels, temperature=temperature)
-    figures = certainty_figures.write(folder, judgment, tested.logits[0], labels, found=found, fitted=calibration)
-    return Fitted(replace(said, on_test=asdict(found)), figures)
+    assessment = assess(judgment, tested.logits[0], labels, temperature=temperature)
+    figures = certainty_figures.write(
+        folder, judgment, tested.logits[0], labels, assessment=assessment, fitted=calibration
+    )
+    return Fitted(replace(description, on_test=asdict(assessment)), figures)

@@ -7,14 +7,13 @@ from pipeline.bundles.card import Figure
 from pipeline.bundles.certainty_text import asked_where
 from pipeline.core.counting import counted
 from pipeline.core.percents import percent
+from pipeline.evaluation.predictions import Bin, reliability
 from pipeline.evaluation.uncertainty import temperature
 from pipeline.evaluation.uncertainty.abstention import RiskCoverage, risk_coverage
 from pipeline.evaluation.uncertainty.arrays import FloatArray, IntArray
 from pipeline.evaluation.uncertainty.assessment import Assessment
 from pipeline.evaluation.uncertainty.judging import Calibration, Judgment
-from pipeline.reporting import calibration as reliability
-from pipeline.reporting import figures
-from pipeline.reporting.calibration import Bin
+from pipeline.reporting import calibration, figures
 from pipeline.reporting.figures import PNG
 
 # Bitmaps, as not every page that shows cards takes SVG.
@@ -30,7 +29,7 @@ def write(
     logits: FloatArray,
     labels: IntArray,
     *,
-    found: Assessment,
+    assessment: Assessment,
     fitted: Calibration | None,
 ) -> tuple[Figure, ...]:
     """Draw the figures of test images into a bundle's folder.
@@ -40,40 +39,40 @@ def write(
         judgment: of n >= 1 test images.
         logits: theirs (n, K).
         labels: their classes (n,).
-        found: how well the judgment holds.
+        assessment: how well the judgment holds.
         fitted: what scales the probabilities; None where nothing does: then they are drawn as they are.
     """
     correct = logits.argmax(axis=1) == labels
     sure = judgment.probabilities.max(axis=1)
-    panels = {BEFORE: reliability.bins(temperature.probabilities(logits).max(axis=1), correct)}
+    panels = {BEFORE: reliability(temperature.probabilities(logits).max(axis=1), correct)}
     if fitted:
-        panels[AFTER] = reliability.bins(sure, correct)
+        panels[AFTER] = reliability(sure, correct)
     curve = risk_coverage(sure, correct)
     diagram = figures.reliability_diagrams(panels, PNG) if fitted else figures.reliability_diagram(panels[BEFORE], PNG)
     (folder / RELIABILITY).write_bytes(diagram)
-    asked = (found.asked, found.error_of_others) if found.asked < 1 else None
-    (folder / RISK).write_bytes(figures.risk_coverage(curve, asked, found.error, PNG))
+    asked = (assessment.asked, assessment.error_of_others) if assessment.asked < 1 else None
+    (folder / RISK).write_bytes(figures.risk_coverage(curve, asked, assessment.error, PNG))
     return (
-        Figure(RELIABILITY, reliability_words(panels, found), reliability_caption(found, fitted)),
-        Figure(RISK, risk_words(curve, found), risk_caption(found, fitted)),
+        Figure(RELIABILITY, reliability_words(panels, assessment), reliability_caption(assessment, fitted)),
+        Figure(RISK, risk_words(curve, assessment), risk_caption(assessment, fitted)),
     )
 
 
-def reliability_words(panels: Mapping[str, Sequence[Bin]], found: Assessment) -> str:
+def reliability_words(panels: Mapping[str, Sequence[Bin]], assessment: Assessment) -> str:
     """Return the numbers of reliability diagrams: each one's calibration error, and its bin that counts most."""
-    errors = {BEFORE: found.calibration_error, AFTER: found.calibration_error_after}
+    errors = {BEFORE: assessment.calibration_error, AFTER: assessment.calibration_error_after}
     told = []
     for title, bins in panels.items():
         when = f" {title}" if len(panels) > 1 else ""
-        told.append(f"Calibration error{when}: {percent(errors[title])}; what counts most: {reliability.most(bins)}.")
+        told.append(f"Calibration error{when}: {percent(errors[title])}; what counts most: {calibration.most(bins)}.")
     return f"Reliability diagram of the test images. {' '.join(told)}"
 
 
-def reliability_caption(found: Assessment, fitted: Calibration | None) -> str:
+def reliability_caption(assessment: Assessment, fitted: Calibration | None) -> str:
     """Return of which images a reliability diagram is drawn."""
     drawn = (
-        f"How often predictions of each confidence are right, of the {counted(found.images, 'test image')}, on which "
-        "nothing was fitted"
+        f"How often predictions of each confidence are right, of the {counted(assessment.images, 'test image')}, on "
+        "which nothing was fitted"
     )
     points = "A point is at the mean confidence of its bin; a bin of few predictions is mostly chance."
     if fitted is None:
@@ -84,25 +83,29 @@ def reliability_caption(found: Assessment, fitted: Calibration | None) -> str:
     )
 
 
-def risk_words(curve: RiskCoverage, found: Assessment) -> str:
+def risk_words(curve: RiskCoverage, assessment: Assessment) -> str:
     """Return the numbers of a risk-coverage curve: the error that remains at some shares, and as the network asks."""
-    left = {share: round((1 - share) * found.images) for share in NAMED}
+    left = {share: round((1 - share) * assessment.images) for share in NAMED}
     named = [f"{percent(curve.risk[count - 1])} at {100 * share:.0f} %" for share, count in left.items() if count]
     others = f"of the others {', '.join(named)} of images looked at, the least sure first; " if named else ""
-    rule = f"{percent(found.error_of_others)} at {percent(found.asked)}" if found.asked < 1 else "none is left to it"
+    rule = (
+        f"{percent(assessment.error_of_others)} at {percent(assessment.asked)}"
+        if assessment.asked < 1
+        else "none is left to it"
+    )
     return (
-        f"Risk-coverage curve of the test images. Wrong are {percent(found.error)} where a person looks at none; "
+        f"Risk-coverage curve of the test images. Wrong are {percent(assessment.error)} where a person looks at none; "
         f"{others}as this network asks, {rule}."
     )
 
 
-def risk_caption(found: Assessment, fitted: Calibration | None) -> str:
+def risk_caption(assessment: Assessment, fitted: Calibration | None) -> str:
     """Return of which images a risk-coverage curve is drawn, and what its point is."""
     why = asked_where(calibrated=fitted is not None)
     point = f"The point is the network's own rule: a person looks where {why}."
-    if found.asked == 1:
+    if assessment.asked == 1:
         point = f"The network's own rule has no point, as it leaves none to the network: a person looks where {why}."
     return (
         "The errors among the images that are left to the network, where a person looks at those of which it is least "
-        f"sure: of the {found.images:,} test images, on which nothing was fitted. {point}"
+        f"sure: of the {assessment.images:,} test images, on which nothing was fitted. {point}"
     )

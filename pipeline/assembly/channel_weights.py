@@ -27,11 +27,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pipeline.assembly import networks, regularizers
+from pipeline.assembly.loop_settings import head_settings
 from pipeline.assembly.resumption import NOT_KEPT, Resumption
 from pipeline.core import digests, paths, provenance, seeding, unused
 from pipeline.core.choices import NONE
 from pipeline.core.errors import InputError
-from pipeline.core.loop_settings import head_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.stopping import StoppedError, StopRequest
 from pipeline.networks import freezing

@@ -16,17 +16,18 @@ import numpy as np
 import torch
 
 from pipeline.assembly import regularizers
+from pipeline.assembly.loop_settings import loop_settings
 from pipeline.assembly.loss_terms import LossTerms, reference_network
 from pipeline.assembly.machine import Machine
 from pipeline.assembly.training_plan import training_plan
 from pipeline.assembly.transforms import train_transform, varies
-from pipeline.core.loop_settings import LoopSettings, loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.types import Budget
 from pipeline.networks.network import Network
 from pipeline.training import loop, optim
 from pipeline.training.contract import Examples, TrainingPlan, TrainResult
 from pipeline.training.images import Images
+from pipeline.training.optim import LoopSettings
 
 # For the measurement of all phases together; more only where a step of a few images takes longer.
 SECONDS = 2.0

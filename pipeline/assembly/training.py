@@ -6,13 +6,13 @@ from functools import partial
 from torch import Tensor
 
 from pipeline.assembly import head_solution
+from pipeline.assembly.loop_settings import loop_settings
 from pipeline.assembly.loss_terms import loss_terms
 from pipeline.assembly.machine import Machine
 from pipeline.assembly.resumption import NOT_KEPT, Resumption
 from pipeline.assembly.training_plan import as_user_error, training_examples, training_plan
 from pipeline.assembly.transforms import eval_transform, train_transform
 from pipeline.core.errors import InputError
-from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.core.records import Record
 from pipeline.datasets.prepared import groups

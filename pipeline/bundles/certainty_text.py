@@ -12,19 +12,19 @@ from pipeline.evaluation.uncertainty.outliers import FEWEST
 NOT_CALIBRATED = "Not calibrated"
 
 
-def paragraphs(said: Description) -> Iterator[str]:
+def paragraphs(description: Description) -> Iterator[str]:
     """Yield what a bundle says about how sure it is, in Markdown."""
-    yield from _calibration(said) if said.calibration else _none(said)
-    if said.outliers:
-        yield _strange(said.outliers, said.calibration)
-        if said.on_test:
-            yield _asking(said.on_test, calibrated=said.calibration is not None)
+    yield from _calibration(description) if description.calibration else _none(description)
+    if description.outliers:
+        yield _strange(description.outliers, description.calibration)
+        if description.on_test:
+            yield _asking(description.on_test, calibrated=description.calibration is not None)
 
 
-def _none(said: Description) -> Iterator[str]:
-    if said.kind == "ensemble":
+def _none(description: Description) -> Iterator[str]:
+    if description.kind == "ensemble":
         reason = "of several networks, whose training parts differ, none is calibrated here"
-    elif said.origin.settings["train"].get("early_stop"):
+    elif description.origin.settings["train"].get("early_stop"):
         reason = "the images that were held out from training chose the epoch that it ended with (early stop)"
     else:
         reason = "no images were held out for it"
@@ -34,8 +34,8 @@ def _none(said: Description) -> Iterator[str]:
     )
 
 
-def _calibration(said: Description) -> Iterator[str]:
-    calibration, tested = said.calibration or {}, said.on_test
+def _calibration(description: Description) -> Iterator[str]:
+    calibration, tested = description.calibration or {}, description.on_test
     line = f"Calibrated on {counted(calibration['images'], 'image')} that were held out from training: scores are "
     if calibration["temperature"] == 1:
         line += "left as they are, since the network was right for all of these."

@@ -16,31 +16,31 @@ def counted(images: int, worth: float | None) -> str:
     return f"{images} images that count as {int(worth)} (near duplicates and groups count once)"
 
 
-def too_few(said: Description) -> str:
+def too_few(description: Description) -> str:
     """Return why the set by which a person is asked holds every class, and the way out; empty where it does not."""
-    for one in said.calibration["thresholds"] if said.calibration else ():
+    for one in description.calibration["thresholds"] if description.calibration else ():
         if one["level"] == ASKED_AT and one["rank"] is None:
             level, fewest = percent(one["level"], 0), conformal.fewest(one["level"])
             few = counted(one["images"], one.get("worth"))
             return (
                 f"{few} were held out to calibrate the bundle; to promise {level} takes {fewest}. So its set of likely "
                 f"classes holds every class, and for every image a person is asked (ask in the table). "
-                f"{_way_out(said, fewest, (one.get('worth') or one['images']) / one['images'])}"
+                f"{_way_out(description, fewest, (one.get('worth') or one['images']) / one['images'])}"
             )
     return ""
 
 
-def _way_out(said: Description, fewest: int, worth: float) -> str:
+def _way_out(description: Description, fewest: int, worth: float) -> str:
     """Return how to hold out so many images, where each is worth this much of an independent one."""
     # The fraction is rounded in each class.
-    missed = len(said.classes) / 2
-    share = next((one for one in SHARES if (said.origin.images * one - missed) * worth >= fewest), None)
+    missed = len(description.classes) / 2
+    share = next((one for one in SHARES if (description.origin.images * one - missed) * worth >= fewest), None)
     if share is None:
         return (
-            f"Of its {said.origin.images:,} labeled images even half may be too few: label more, and hold out more of "
-            "them in the next bundle."
+            f"Of its {description.origin.images:,} labeled images even half may be too few: label more, and hold out "
+            "more of them in the next bundle."
         )
     option = "" if share == SHARES[0] else f" --calibration {share}"
     final = f"`orbweaver bundle --final{option}`, which holds out {percent(share, 0)} of each class"
-    other = "" if said.kind == "final" else "train with more validation images, or "
+    other = "" if description.kind == "final" else "train with more validation images, or "
     return f"For a bundle that can tell, {other}make it by {final}."

@@ -15,34 +15,34 @@ KINDS = {
 }
 
 
-def network(said: Description) -> str:
+def network(description: Description) -> str:
     """Return the backbone with its attention."""
-    attention = ATTENTIONS[said.network.attention]
-    return known(said.network.backbone).title + (f" with {attention.title}" if attention.module else "")
+    attention = ATTENTIONS[description.network.attention]
+    return known(description.network.backbone).title + (f" with {attention.title}" if attention.module else "")
 
 
-def kind(said: Description) -> str:
+def kind(description: Description) -> str:
     """Return which networks of the experiment it holds."""
-    repeats = [str(one.repeat) for one in said.members if one.repeat is not None]
-    return KINDS[said.kind].format(repeats=", ".join(repeats), count=len(said.members))
+    repeats = [str(one.repeat) for one in description.members if one.repeat is not None]
+    return KINDS[description.kind].format(repeats=", ".join(repeats), count=len(description.members))
 
 
-def accuracy(said: Description) -> str:
+def accuracy(description: Description) -> str:
     """Return the test accuracy with its interval, or why there is none."""
-    if not said.scores:
-        return f"None of its own. {why_no_score(said)}"
-    one = said.scores["accuracy"]
+    if not description.scores:
+        return f"None of its own. {why_no_score(description)}"
+    one = description.scores["accuracy"]
     of_images = f"{percent(one.value)} of {counted(one.images, 'test image')}"
     if one.low is None or one.high is None:
         return f"{of_images}, no interval"
     return f"{of_images}, 95 % interval {percent(one.low)} to {percent(one.high)}"
 
 
-def why_no_score(said: Description) -> str:
+def why_no_score(description: Description) -> str:
     """Return why these networks have no test score of their own; empty where they have one."""
-    if said.scores:
+    if description.scores:
         return ""
-    if said.kind == "final":
+    if description.kind == "final":
         return (
             "No image is left to test it: those that tested the repeats of its experiment have trained it too, or "
             "calibrate it."

@@ -109,8 +109,7 @@ def compared(backbones: Iterable[Asked], words: Sequence[str], budget: Budget) -
     frozen = []
     for one in results:
         accuracy, interval, _, took = estimated(one)
-        low, high = interval or (None, None)
-        frozen.append(Frozen(one.backbone, accuracy, low, high, took))
+        frozen.append(Frozen(one.backbone, accuracy, interval, took))
     return frozen, seconds
 
 

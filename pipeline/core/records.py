@@ -151,6 +151,10 @@ class Record(RecordFile):
     division: str = ""
     cpu_instructions: str = ""
 
+    def public(self) -> "Record":
+        """Return the same without the name of a file of weights."""
+        return self.model_copy(update={"weights": self.weights.public()})
+
     @model_serializer(mode="wrap")
     def _without_empty(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {name: value for name, value in dump(self).items() if name not in LEFT_OUT or value}

@@ -6,7 +6,7 @@ because importing scikit-learn's takes most of the time that importing torch doe
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,26 @@ FloatArray = npt.NDArray[np.floating[Any]]
 
 # Bins of the confidence, of equal width, as in Guo et al. 2017.
 BINS = 15
+# Of images that are right by chance.
+DRAWS = 200
+
+
+class Bin(NamedTuple):
+    """The predictions whose confidence is in (low, high].
+
+    Attributes:
+        low: of the bin, 0..1.
+        high: likewise.
+        images: how many there are, each once a repeat; at least one.
+        confidence: their mean.
+        accuracy: which part of them is right.
+    """
+
+    low: float
+    high: float
+    images: int
+    confidence: float
+    accuracy: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +89,7 @@ class Predictions:
         return _quotient(2 * self.right, self.support + self.predicted)
 
     @cached_property
-    def calibration(self) -> tuple[float, list[dict[str, float | int]]]:
+    def calibration(self) -> tuple[float, list[dict[str, Any]]]:
         """Calibration error and reliability table, see `calibration`."""
         return calibration(self.actual, self.logits)
 
@@ -89,7 +109,7 @@ def _quotient(part: IntArray, whole: IntArray) -> npt.NDArray[np.float64]:
     return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
 
 
-def calibration(actual: IntArray, logits: FloatArray) -> tuple[float, list[dict[str, float | int]]]:
+def calibration(actual: IntArray, logits: FloatArray) -> tuple[float, list[dict[str, Any]]]:
     """Compute the expected calibration error and the reliability table.
 
     The error is that of Naeini, Cooper and Hauskrecht (2015, AAAI) in the form of Guo et al. (2017, On Calibration of
@@ -108,45 +128,55 @@ def calibration(actual: IntArray, logits: FloatArray) -> tuple[float, list[dict[
     >>> round(error, 6), len(table), table[0]["images"]
     (0.25, 1, 2)
     """
-    confidence, place = _binned(logits)
-    right = np.argmax(logits, axis=1) == actual
-    table = [_part(part, confidence[place == part], right[place == part]) for part in np.unique(place).tolist()]
-    gaps = (one["images"] * abs(one["accuracy"] - one["confidence"]) for one in table)
-    return float(sum(gaps) / len(actual)), table
+    bins = reliability(_confidence(logits), np.argmax(logits, axis=1) == actual)
+    gaps = (one.images * abs(one.accuracy - one.confidence) for one in bins)
+    return float(sum(gaps) / len(actual)), [one._asdict() for one in bins]
 
 
-def calibration_error_by_chance(logits: FloatArray, *, draws: int = 200, seed: int = 0) -> float:
+def reliability(confidence: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> list[Bin]:
+    """Return predictions by their confidence, in 15 bins of equal width, of which those without any are left out.
+
+    Args:
+        confidence: (n,) of each prediction, in (0, 1].
+        right: (n,) whether it is.
+
+    >>> reliability(np.array([0.95, 0.94, 0.2]), np.array([True, False, True]))[-1]
+    Bin(low=0.9333333333333333, high=1.0, images=2, confidence=0.945, accuracy=0.5)
+    """
+    place = _places(confidence)
+    members = ((part, place == part) for part in np.unique(place).tolist())
+    return [
+        Bin(part / BINS, (part + 1) / BINS, int(own.sum()), float(confidence[own].mean()), float(right[own].mean()))
+        for part, own in members
+    ]
+
+
+def calibration_error_by_chance(logits: FloatArray) -> float:
     """Return the mean calibration error, see `calibration`, of as many images if every confidence is right.
 
     The error is a mean of absolute values, so that few images make it large for any network (Kumar, Liang and Ma 2019,
-    Verified Uncertainty Calibration, on its bias).
+    Verified Uncertainty Calibration, on its bias). Images are drawn to be right with the probability of their
+    confidence, `DRAWS` times.
 
     Args:
         logits: (n, K) as for `Predictions`.
-        draws: how often the images are drawn to be right with a probability of their confidence.
-        seed: of the draws.
 
     >>> round(calibration_error_by_chance(np.log([[0.5, 0.5]])), 6)
     0.5
     """
-    confidence, place = _binned(logits)
-    right = np.random.default_rng(seed).random((draws, len(confidence))) < confidence
+    confidence = _confidence(logits)
+    place = _places(confidence)
+    right = np.random.default_rng(0).random((DRAWS, len(confidence))) < confidence
     members = place == np.unique(place)[:, None]
     return float(np.abs((right - confidence) @ members.T).sum(1).mean() / len(confidence))
 
 
-def _binned(logits: FloatArray) -> tuple[npt.NDArray[np.float64], IntArray]:
-    """Return each image's confidence and the number of its bin."""
-    confidence = softmax(logits.astype(np.float64), axis=1).max(axis=1)
+def _confidence(logits: FloatArray) -> npt.NDArray[np.float64]:
+    largest: npt.NDArray[np.float64] = softmax(logits.astype(np.float64), axis=1).max(axis=1)
+    return largest
+
+
+def _places(confidence: npt.NDArray[np.float64]) -> IntArray:
+    """Return the number of the bin of each confidence."""
     # From the left: a confidence on an edge is in the lower bin.
-    return confidence, np.searchsorted(np.arange(1, BINS) / BINS, confidence, side="left")
-
-
-def _part(part: int, confidence: FloatArray, right: npt.NDArray[np.bool_]) -> dict[str, float | int]:
-    return {
-        "low": part / BINS,
-        "high": (part + 1) / BINS,
-        "images": len(right),
-        "confidence": float(confidence.mean()),
-        "accuracy": float(right.mean()),
-    }
+    return np.searchsorted(np.arange(1, BINS) / BINS, confidence, side="left")

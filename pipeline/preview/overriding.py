@@ -199,9 +199,9 @@ def _instead(overrides: Sequence[str], values: Mapping[str, Any]) -> str:
     for word in overrides:
         match = OF_A_RECIPE.fullmatch(word)
         own = values.get("recipes", {}).get(match["recipe"]) if match else None
-        if match and isinstance(own, Mapping) and not _holds(own, match["name"]):
+        if match and isinstance(own, Mapping) and _unknown(match["name"], own):
             name = match["name"] if match["name"].startswith("options.") else f"defaults.{match['name']}"
-            if _holds(values, name):
+            if not _unknown(name, values):
                 return (
                     f"the recipe {match['recipe']} does not state {match['name']}; "
                     f"set it for all that do not with -S {name}={match['value']}"
@@ -216,14 +216,6 @@ def _unknown(key: str, values: Any) -> str:
             return messages.unknown(part, key, values if isinstance(values, Mapping) else ())
         values = values[part]
     return ""
-
-
-def _holds(values: Any, name: str) -> bool:
-    for key in name.split("."):
-        if not isinstance(values, Mapping) or key not in values:
-            return False
-        values = values[key]
-    return True
 
 
 def places(resolved: Resolved) -> dict[str, str]:

@@ -135,7 +135,7 @@ def training(repeats: Sequence[Repeat]) -> list[tuple[str, str]]:
         _flops(record),
         ("Training time per repeat", _duration_spread(time)),
         *([("Frozen part, computed once", f"up to {tables.duration(cache)} of it")] if cache else []),
-        (tables.speed_title(repeats), tables.number_spread(speed, "images/s")),
+        (tables.speed_title(repeats), tables.speed_spread(speed)),
         *_machine(repeats),
     ]
 

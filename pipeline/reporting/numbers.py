@@ -75,11 +75,10 @@ def reliability(repeats: Sequence[Repeat]) -> Table:
     rows = [
         (
             f"{100 * one.low:.0f} to {100 * one.high:.0f}",
-            f"{one.predictions:,}",
+            f"{one.images:,}",
             f"{100 * one.confidence:.1f}",
             f"{100 * one.accuracy:.1f}",
         )
         for one in calibration.of(repeats)
-        if one.predictions
     ]
     return Table(("confidence (%)", "predictions", "mean confidence (%)", "right (%)"), rows, numbers_from=1)

@@ -1,8 +1,9 @@
 """One self-contained HTML page, and a short Markdown summary, with the answer first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from pipeline.core.counting import counted
 from pipeline.evaluation.compare.experiments import ACCURACY
 from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.evaluation.scores import SCORES
@@ -11,7 +12,6 @@ from pipeline.reporting import (
     confidence_intervals,
     curves,
     examples,
-    excerpts,
     explained,
     facts,
     figures,
@@ -19,7 +19,6 @@ from pipeline.reporting import (
     notes,
     numbers,
     provenance,
-    score_words,
     standing,
     tables,
     wording,
@@ -31,6 +30,10 @@ from pipeline.reporting.pictures import FeatureMaps, Picture
 
 REJECTED_SHOWN = 20
 CONFUSIONS_SHOWN = 8
+F1 = (
+    "the harmonic mean of its precision, the part of what is predicted as the class that is right, and its recall, the "
+    "part of its images that is predicted as the class"
+)
 
 
 def page(
@@ -65,7 +68,7 @@ def _sections(material: Material) -> dict[str, Any]:
     names, matrix = repeats[0].classes, aggregate.pooled_confusion(repeats)
     return {
         "results": tables.results(repeats),
-        "scores": score_words.scores(repeats[0].scores.by_name),
+        "scores": score_words(repeats[0].scores.by_name),
         "data": facts.data(material),
         "health": facts.health(material.health),
         "findings": tables.findings(material.health["findings"]),
@@ -82,14 +85,45 @@ def _sections(material: Material) -> dict[str, Any]:
         "settings": provenance.settings(recipe.model_dump(mode="json")),
         "runs": provenance.runs(repeats),
         "hashes": provenance.hashes(repeats),
-        "further_confusions": excerpts.further_confusions(matrix, CONFUSIONS_SHOWN),
+        "further_confusions": further_confusions(matrix, CONFUSIONS_SHOWN),
         "wrong": len(examples.wrong_examples(repeats)),
-        "right_of": excerpts.right_of(material),
+        "right_of": right_of(material),
         "whose": examples.whose(repeats, (shown.example for shown in (*material.right, *material.wrong))),
         "calibration": numbers.reliability(repeats),
         "numbers": numbers.beside(material),
         "reproduce": provenance.reproduce(repeats, cite=material.cite),
     }
+
+
+def score_words(names: Collection[str]) -> list[tuple[str, str]]:
+    """Return the title of each of these scores with what it is, and F1, which others are made of.
+
+    >>> score_words(["accuracy", "nll"])[1]
+    ('NLL', 'mean negative log-likelihood of the actual class (lower is better)')
+    """
+    rows = [(row.title, row.in_words) for name, row in SCORES.items() if name in names]
+    return [*rows, ("F1", f"of a class: {F1}")]
+
+
+def right_of(material: Material) -> str:
+    """Return of how many classes a right prediction is shown, and of which; empty where it is of all."""
+    scores = aggregate.class_scores(material.repeats)
+    shown, known = len(material.right), sum(one.recall.mean > 0 for one in scores)
+    if shown == len(scores):
+        return ""
+    which = "the others have no right prediction"
+    if shown < known:
+        which = f"at equal distances in the list of the {known:,} with a right prediction"
+    return f"{shown:,} of {len(scores):,} classes: {which}."
+
+
+def further_confusions(matrix: aggregate.IntArray, shown: int) -> str:
+    """Return how many confusions the table lacks, and how many of them are as frequent as its last; empty for none."""
+    others, as_frequent = aggregate.further_confusions(matrix, shown)
+    if not others:
+        return ""
+    alike = f", {as_frequent:,} of them as often as the last of these" if as_frequent else ""
+    return f"and {counted(others, 'more pair')} of classes{alike}"
 
 
 def _captions(material: Material) -> dict[str, str]:
@@ -138,8 +172,8 @@ def _inside(one: Repeat, explanations: Explanations, maps: Sequence[FeatureMaps]
 
 def markdown(material: Material) -> str:
     """Return the same in short, for a terminal, a merge request or a README: it names no file of the user's."""
-    material = _public(material)
-    repeats = material.repeats
+    repeats = [one._replace(record=one.record.public()) for one in material.repeats]
+    material = material._replace(repeats=repeats)
     accuracy = tables.percent_spread(aggregate.score_spreads(repeats)["accuracy"])
     interval = confidence_intervals.percents(confidence_intervals.intervals(repeats).get("accuracy"))
     about = tables.Table(("", ""), facts.experiment(material), numbers_from=2)
@@ -159,7 +193,7 @@ def markdown(material: Material) -> str:
         tables.markdown(tables.classes(aggregate.class_scores(repeats), material.class_images)),
         "## Most frequent confusions",
         tables.markdown(tables.confusions(top)) if top else "None: every test image was classified correctly.",
-        *filter(None, [excerpts.further_confusions(aggregate.pooled_confusion(repeats), CONFUSIONS_SHOWN)]),
+        *filter(None, [further_confusions(aggregate.pooled_confusion(repeats), CONFUSIONS_SHOWN)]),
         "## Settings",
         tables.markdown(provenance.settings(repeats[0].record.recipe.model_dump(mode="json"))),
         "## Provenance",
@@ -168,14 +202,6 @@ def markdown(material: Material) -> str:
         tables.markdown(tables.Table(("", ""), provenance.hashes(repeats), numbers_from=2)),
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _public(material: Material) -> Material:
-    """Return the same without the name of a file of weights."""
-    records = [one.record.model_copy(update={"weights": one.record.weights.public()}) for one in material.repeats]
-    return material._replace(
-        repeats=[one._replace(record=record) for one, record in zip(material.repeats, records, strict=True)]
-    )
 
 
 def _health(material: Material) -> list[str]:

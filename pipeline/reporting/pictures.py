@@ -7,8 +7,8 @@ from typing import NamedTuple
 from pipeline.core import progress
 from pipeline.core.records import Counted
 from pipeline.evaluation.compare.repeats import Repeat
+from pipeline.evaluation.predictions import BINS, Bin
 from pipeline.reporting import aggregate, calibration, curves, explained, figures, tables
-from pipeline.reporting.calibration import Bin
 from pipeline.reporting.curves import Curve
 from pipeline.reporting.explained import Explanations
 from pipeline.reporting.figures import DARK, LIGHT, PNG, Shown, Theme
@@ -169,7 +169,7 @@ def _confused_alt(names: Sequence[str]) -> str:
 
 
 def _reliability_alt(bins: Sequence[Bin]) -> str:
-    return f"Reliability diagram in {len(bins)} bins of confidence. What counts most: {calibration.most(bins)}."
+    return f"Reliability diagram in {BINS} bins of confidence. What counts most: {calibration.most(bins)}."
 
 
 def _stages_alt(stages: Mapping[str, Counted], trains: str) -> str:

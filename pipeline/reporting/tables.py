@@ -87,14 +87,14 @@ def score_spread(spread: Spread, row: Score) -> str:
     return f"{spread.mean:.{row.decimals}f}{sd}"
 
 
-def number_spread(spread: Spread, unit: str) -> str:
-    """Return mean and standard deviation with a unit.
+def speed_spread(spread: Spread) -> str:
+    """Return mean and standard deviation of images a second.
 
-    >>> number_spread(Spread(1234.4, 5.06, low=1.0, high=2.0, n=3), "s").replace(NO_BREAK, " ")
-    '1,234 ± 5.1 s'
+    >>> speed_spread(Spread(1234.4, 5.06, low=1.0, high=2.0, n=3)).replace(NO_BREAK, " ")
+    '1,234 ± 5.1 images/s'
     """
     sd = "" if spread.sd is None else f" ± {deviation(spread.sd)}"
-    return f"{three_figures(spread.mean)}{sd}{NO_BREAK}{unit}"
+    return f"{three_figures(spread.mean)}{sd}{NO_BREAK}images/s"
 
 
 def three_figures(value: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pipeline.config import Resolved
 from pipeline.core import git, paths, provenance, seeding
@@ -20,6 +20,8 @@ from pipeline.preview.overriding import UnknownKeyError, places, read_each
 from pipeline.running import edits, own_files
 from pipeline.running.executors.contract import Task
 from pipeline.studies.definition import Named, Study
+
+ValueT = TypeVar("ValueT")
 
 # What a result follows from; how it is shown is none of it.
 STAGES = ("collect", "copies", "split", "preprocess", "source", "train", "evaluate")
@@ -88,7 +90,7 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
     settings = named.study.settings()
     overrides = {name: _joined(named.study.set | own, for_all) for name, own in settings.items()}
     code, files = _code(), _files()
-    by_key: dict[str, Cell] = {}
+    listed: dict[str, Cell] = {}
     content_of = _content_of()
     with closing(read_each(overrides.values())) as read:
         for name, words in overrides.items():
@@ -100,9 +102,9 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
                 reason = _in_its_words(str(error), named.study.set | settings[name])
                 raise InputError(f"{named.file}: cell {name!r}: {reason}") from None
             cell = _cell(name, words, resolved, code, basis=files, content_of=content_of)
-            first = by_key.get(cell.key)
-            by_key[cell.key] = first._replace(same=(*first.same, name)) if first else cell
-    return list(by_key.values())
+            first = listed.get(cell.key)
+            listed[cell.key] = first._replace(same=(*first.same, name)) if first else cell
+    return list(listed.values())
 
 
 def _where(study: Study, cell: str, error: UnknownKeyError) -> str:
@@ -225,12 +227,17 @@ def finished(root: Path) -> dict[str, str]:
     if done.returncode:
         git.check_owner(root)
         raise InputError(f"{root}: no git repository; a study's experiments are kept in git: git init, then commit all")
-    by_key = {}
-    for line in done.stdout.splitlines():
-        revision, name = line.split(" ", 1)
-        if match := EXPERIMENT.search(name):
-            by_key[match[1]] = revision
-    return by_key
+    lines = (line.split(" ", 1) for line in done.stdout.splitlines())
+    return by_key((name, revision) for revision, name in lines)
+
+
+def by_key(experiments: Iterable[tuple[str, ValueT]]) -> dict[str, ValueT]:
+    """Return the value of each experiment that is a cell, by its key instead of DVC's name or reference.
+
+    >>> by_key([("mine-head-0123456789ab", 1), ("by-hand", 2)])
+    {'0123456789ab': 1}
+    """
+    return {key: value for name, value in experiments if (key := key_of(name))}
 
 
 def key_of(experiment: str) -> str:

@@ -23,12 +23,9 @@ CHECK = "orbweaver-check"
 
 def there(remotes: Remotes) -> dict[str, tuple[str, str]]:
     """Return the reference and the commit of every experiment of a study in git's remote, by key."""
-    by_key = {}
-    for line in git(Path.cwd(), remotes, "ls-remote", "--refs", remotes.git, cloning.EXPERIMENTS).splitlines():
-        commit, _, reference = line.partition("\t")
-        if match := cells.EXPERIMENT.search(reference):
-            by_key[match[1]] = (reference, commit)
-    return by_key
+    lines = git(Path.cwd(), remotes, "ls-remote", "--refs", remotes.git, cloning.EXPERIMENTS).splitlines()
+    pairs = (line.partition("\t")[::2] for line in lines)
+    return cells.by_key((reference, (reference, commit)) for commit, reference in pairs)
 
 
 def bring(root: Path, remotes: Remotes, keys: Collection[str]) -> int:
@@ -96,14 +93,10 @@ def give(root: Path, remotes: Remotes, keys: Collection[str], *, run_cache: bool
         IncompleteError: for the first whose data is not here, after all others have gone.
     """
     shared = there(remotes)
-    here = {
-        match[1]: (commit, reference)
-        for reference, commit in cloning.experiments(root).items()
-        if (match := cells.EXPERIMENT.search(reference))
-    }
+    here = cells.by_key((reference, (reference, commit)) for reference, commit in cloning.experiments(root).items())
     new = {key: here[key] for key in keys if key in here and key not in shared}
     lacking = []
-    for key, (commit, reference) in tqdm(new.items(), "to the remotes", unit=" cells", disable=None if new else True):
+    for key, (reference, commit) in tqdm(new.items(), "to the remotes", unit=" cells", disable=None if new else True):
         # What this cache has no more may be in the remote.
         if missing := _fetch(root, remotes, commit):
             lacking.append(f"{reference} stays here: {missing} is neither in DVC's cache nor in its remote")

@@ -31,8 +31,8 @@ def main(arguments: list[str]) -> None:
     recipe = Recipe.read()
     on, data = machine(recipe), Packed.open(paths.PACKED)
     device, precision = on.device, on.precision
-    assigned = data.assigned(paths.split_file(repeat))
-    rows = [row for row, image in assigned if image.part == "test"]
+    parts = data.assigned(paths.split_file(repeat))
+    rows = parts["test"]
     network = trained.load(repeat).to(device).eval()
     images = as_shown(data, rows, repeat=repeat, device=device)
     size = recipe.train.batch_size
@@ -42,8 +42,7 @@ def main(arguments: list[str]) -> None:
     shown = images.batch(torch.tensor([rows[place] for place in some]))
     explained = explained_images.explain(network, shown, [predicted[place] for place in some], data.classes)
     scored = Scores.model_validate(scores.scores(data.labels[rows], logits, classes=data.classes))
-    train = [row for row, image in assigned if image.part == "train"]
-    probe = probing.probed(trained.record(repeat), data, train, rows, on)
+    probe = probing.probed(trained.record(repeat), data, parts["train"], rows, on)
     unedited.check("evaluate", before, way_out="the same command tests again")
     with paths.written_whole(paths.evaluation(repeat)) as target:
         target.mkdir()

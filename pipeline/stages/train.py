@@ -82,10 +82,8 @@ def read_parts(data: Packed, *, repeat: int) -> dict[str, Tensor]:
     Raises:
         InputError: for a split that is not what its stage wrote, or is of other images.
     """
-    rows: dict[str, list[int]] = {"train": [], "val": [], "test": []}
-    for row, image in data.assigned(paths.split_file(repeat)):
-        rows[image.part].append(row)
-    return {part: torch.tensor(members, dtype=torch.long) for part, members in rows.items()}
+    assigned = data.assigned(paths.split_file(repeat))
+    return {part: torch.tensor(rows, dtype=torch.long) for part, rows in assigned.items()}
 
 
 def say_how_long(recipe: Recipe, network: Network, parts: Mapping[str, Tensor], record: Record, *, on: Machine) -> None:

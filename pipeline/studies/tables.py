@@ -1,5 +1,6 @@
 """A study's results as tables, ours and the printed ones."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,22 +21,6 @@ SECONDS = "training (s)"
 # The frozen probe's accuracy, and a cell's gain over it.
 BESIDE_PROBE = ("frozen probe (%)", "gain over the probe (points)")
 SMALLEST = ("smallest detectable (points)", f"repeats to detect {100 * power.ASKED:.0f} points")
-# The values of a cell of ours.
-OURS = (
-    "size",
-    "accuracy",
-    "n",
-    "interval",
-    "probe",
-    "gain",
-    "val_accuracy",
-    "val_loss",
-    "loss",
-    "seconds",
-    "trainable",
-    "frozen",
-    "in_all",
-)
 # Columns of ours that every study has.
 ALWAYS = (ACCURACY, "n", "95 % interval", SECONDS, "trainable")
 # Columns of ours that are shown only with a printed one.
@@ -65,7 +50,7 @@ def results(members: Sequence[Result]) -> Table:
 
 def _row(one: Result) -> dict[str, str]:
     printed = one.printed or Printed()
-    ours = _ours(one) if one.repeats else dict.fromkeys(OURS, MISSING)
+    ours = _ours(one) if one.repeats else defaultdict(lambda: MISSING)
     return {
         CELL: one.cell,
         SIZE: ours["size"],
@@ -93,20 +78,23 @@ def _row(one: Result) -> dict[str, str]:
 def _ours(one: Result) -> dict[str, str]:
     summary, seconds, counts = one.summary, one.seconds(), one.repeats[0].record.parameters
     losses = aggregate.score_spreads(one.repeats)["nll"]
-    values = (
-        str(one.repeats[0].record.recipe.data.image_size),
-        _mean_and_sd(summary.mean, summary.sd),
-        str(summary.n),
-        _interval(summary.interval),
-        *_standing(one),
-        *_validated(one),
-        _spread(losses),
-        f"{three_figures(seconds.mean)}{'' if seconds.sd is None else f' ± {deviation(seconds.sd)}'}",
-        f"{counts.trainable:,}",
-        f"{counts.frozen:,}",
-        f"{(counts.trainable + counts.frozen) / 1e6:.1f}",
-    )
-    return dict(zip(OURS, values, strict=True))
+    probe, gain = _standing(one)
+    val_accuracy, val_loss = _validated(one)
+    return {
+        "size": str(one.repeats[0].record.recipe.data.image_size),
+        "accuracy": _mean_and_sd(summary.mean, summary.sd),
+        "n": str(summary.n),
+        "interval": _interval(summary.interval),
+        "probe": probe,
+        "gain": gain,
+        "val_accuracy": val_accuracy,
+        "val_loss": val_loss,
+        "loss": _spread(losses),
+        "seconds": f"{three_figures(seconds.mean)}{'' if seconds.sd is None else f' ± {deviation(seconds.sd)}'}",
+        "trainable": f"{counts.trainable:,}",
+        "frozen": f"{counts.frozen:,}",
+        "in_all": f"{(counts.trainable + counts.frozen) / 1e6:.1f}",
+    }
 
 
 def _standing(one: Result) -> tuple[str, str]:

@@ -83,7 +83,7 @@ def _parent_files(files: Files, *, images: bool) -> list[Path]:
 
 
 def _shown(record: Record, images: bool) -> Record:
-    return record if images else privacy.record(record)
+    return record if images else record.public()
 
 
 def _statistics(summary: Mapping[str, Any], when: int) -> Iterator[Point]:
@@ -136,7 +136,7 @@ def child_content(one: Repeat, results: Results, files: Files, *, images: bool) 
         shown |= {"runtime.json": files.read(paths.runtime_file(one.number))}
     else:
         shown |= {"predictions.csv": privacy.predictions(shown["predictions.csv"])}
-        shown |= {"record.json": privacy.record(one.record).dumped().encode()}
+        shown |= {"record.json": one.record.public().dumped().encode()}
         shown |= {"runtime.json": privacy.runtime(one.runtime).dumped().encode()}
     return Content(
         tags=labels.child_tags(one.record, one.runtime.naming)

@@ -14,7 +14,7 @@ from pipeline.core.naming import UNNAMED, Naming
 from pipeline.core.recipe import Tracking
 from pipeline.core.records import Record
 from pipeline.core.stopping import StoppedError
-from pipeline.tracking import content, labels, metric_names, privacy
+from pipeline.tracking import content, labels, metric_names
 from pipeline.tracking.background import Background
 from pipeline.tracking.content import Point
 from pipeline.tracking.failures import told_in_a_line
@@ -91,7 +91,7 @@ class LiveRun:
         self, record: Record, data_sha256: str, repeats: Sequence[int], naming: Naming, shown: Tracking
     ) -> None:
         quieten()
-        self._record = record if shown.images else privacy.record(record)
+        self._record = record if shown.images else record.public()
         self._images = labels.text(shown.images)
         self._system_metrics = shown.system_metrics
         self._naming = naming

@@ -60,7 +60,7 @@ def files(origin: RunOrigin, *, images: bool) -> dict[str, bytes]:
         hidden = {
             "changes": privacy.changes(origin.changes),
             "stages": privacy.stages(origin.stages),
-            "records": {number: privacy.record(one) for number, one in origin.records.items()},
+            "records": {number: one.public() for number, one in origin.records.items()},
         }
         origin = origin.model_copy(update=hidden)
     changes = {CHANGES: origin.changes.encode()} if origin.changes else {}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core import paths
-from pipeline.core.records import Record, Runtime
+from pipeline.core.records import Runtime
 from pipeline.tracking import patches
 
 HIDDEN = "hidden"
@@ -42,11 +42,6 @@ def predictions(content: bytes) -> bytes:
 def runtime(one: Runtime) -> Runtime:
     """Return the record of a run time without changes that tell places or images."""
     return one.model_copy(update={"git_changes": changes(one.git_changes)})
-
-
-def record(one: Record) -> Record:
-    """Return a record without the name of a file of weights."""
-    return one.model_copy(update={"weights": one.weights.public()})
 
 
 def changes(patch: str | None) -> str | None:

@@ -3,13 +3,14 @@
 import torch
 
 from pipeline.core.precision import autocast
-from pipeline.training.contract import Examples, LossTerm, Settings
+from pipeline.training.contract import Examples, LossTerm
 from pipeline.training.features import FeatureCache, Features, Runnable
+from pipeline.training.optim import LoopSettings
 from pipeline.training.resuming import Keeper
 
 
 def prefix_features(
-    network: Runnable, examples: Examples, settings: Settings, keeper: Keeper, *, varies: bool
+    network: Runnable, examples: Examples, settings: LoopSettings, keeper: Keeper, *, varies: bool
 ) -> Features:
     """Return the frozen prefix's features, cached for rows that are the same in every epoch.
 
@@ -29,7 +30,7 @@ def prefix_features(
 
 
 def reference_maps(
-    loss_term: LossTerm, features: Features, examples: Examples, settings: Settings, keeper: Keeper, *, varies: bool
+    loss_term: LossTerm, features: Features, examples: Examples, settings: LoopSettings, keeper: Keeper, *, varies: bool
 ) -> FeatureCache:
     """Return the reference's tensors of rows that are the same in every epoch, cached in the room that features leave.
 

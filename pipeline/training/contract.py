@@ -6,8 +6,6 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from pipeline.core.precision import Precision
-from pipeline.training import optim
 from pipeline.training.features import Runnable
 from pipeline.training.images import Images
 
@@ -48,21 +46,6 @@ class LossTerm(Protocol):
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Set what `state` returned."""
-
-
-class Settings(optim.Settings, Protocol):
-    """The settings of the loop."""
-
-    @property
-    def budget(self) -> Any: ...
-    @property
-    def lr(self) -> float: ...
-    @property
-    def batch_size(self) -> int: ...
-    @property
-    def precision(self) -> Precision: ...
-    @property
-    def feature_cache_mb(self) -> int: ...
 
 
 @dataclass(frozen=True)

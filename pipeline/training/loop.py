@@ -25,7 +25,6 @@ from pipeline.training.contract import (
     LossTerm,
     PhasePlan,
     Row,
-    Settings,
     Trainable,
     TrainingPlan,
     TrainResult,
@@ -45,7 +44,7 @@ class _Run:
 
     network: Trainable
     examples: Examples
-    settings: Settings
+    settings: optim.LoopSettings
     plan: TrainingPlan
     seed: int
     progress: "tqdm[Any]"
@@ -73,7 +72,7 @@ class _PhaseState(NamedTuple):
 def fit(
     network: Trainable,
     examples: Examples,
-    settings: Settings,
+    settings: optim.LoopSettings,
     *,
     seed: int,
     plan: TrainingPlan | None = None,

@@ -2,30 +2,34 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from pipeline.core.errors import InputError
+from pipeline.core.precision import Precision
 from pipeline.training import optimizers, schedules
 
 
-class Settings(Protocol):
-    """The settings of optimizer and schedule, each by name with its options."""
+@dataclass(frozen=True, kw_only=True)
+class LoopSettings:
+    """The settings of `loop.fit`; the fields are those of a recipe's `train`, with the options that count."""
 
-    @property
-    def optimizer(self) -> str: ...
-    @property
-    def optimizer_options(self) -> Mapping[str, Any]: ...
-    @property
-    def weight_decay(self) -> float: ...
-    @property
-    def schedule(self) -> str: ...
-    @property
-    def schedule_options(self) -> Mapping[str, Any]: ...
+    # A `Budget` of core.types, which needs pydantic; the loop does not.
+    budget: Any
+    batch_size: int
+    optimizer: str
+    optimizer_options: Mapping[str, Any]
+    lr: float
+    weight_decay: float
+    schedule: str
+    schedule_options: Mapping[str, Any]
+    precision: Precision
+    feature_cache_mb: int
 
 
 # The group of a regularizer's own parameters; they have no weight decay.
@@ -33,7 +37,7 @@ REGULARIZER = "regularizer"
 
 
 def make_optimizer(
-    groups: Mapping[str, Sequence[nn.Parameter]], settings: Settings, *, lr: float, factors: Mapping[str, float]
+    groups: Mapping[str, Sequence[nn.Parameter]], settings: LoopSettings, *, lr: float, factors: Mapping[str, float]
 ) -> Optimizer:
     """Build the optimizer.
 
@@ -76,7 +80,7 @@ def rate(optimizer: Optimizer, factors: Mapping[str, float]) -> float:
     return float(group["lr"] / factors.get(group["name"], 1.0))
 
 
-def make_schedule(optimizer: Optimizer, settings: Settings, parts: Sequence[int], *, done: int = 0) -> LRScheduler:
+def make_schedule(optimizer: Optimizer, settings: LoopSettings, parts: Sequence[int], *, done: int = 0) -> LRScheduler:
     """Build the schedule, to be stepped once per iteration.
 
     Args:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from pipeline.training import optim
-from pipeline.training.contract import Examples, PhasePlan, Settings
+from pipeline.training.contract import Examples, PhasePlan
 
 
-def steps(examples: Examples, settings: Settings, amount: int) -> int:
+def steps(examples: Examples, settings: optim.LoopSettings, amount: int) -> int:
     """Return the number of steps of a phase of this length, in the budget's unit."""
     images, unit = len(examples.train), settings.budget.unit
     return optim.total_steps(unit=unit, amount=amount, images=images, batch_size=settings.batch_size)

@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from pipeline.core.precision import Precision, autocast
-from pipeline.training.contract import Examples, Row, Settings, Trainable
+from pipeline.training import optim
+from pipeline.training.contract import Examples, Row, Trainable
 from pipeline.training.features import Features
 from pipeline.training.images import Images
 
@@ -113,7 +114,7 @@ def predict(
     network: Trainable,
     features: Features,
     rows: Tensor,
-    settings: Settings,
+    settings: optim.LoopSettings,
     *,
     device: torch.device,
     on_batch: Callable[[], object] = lambda: None,
@@ -133,7 +134,7 @@ def validate(
     network: Trainable,
     features: Features,
     examples: Examples,
-    settings: Settings,
+    settings: optim.LoopSettings,
     *,
     on_batch: Callable[[], object] = lambda: None,
 ) -> Row:

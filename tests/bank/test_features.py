@@ -13,12 +13,12 @@ import tiny
 import torch
 
 from pipeline.assembly import networks
+from pipeline.assembly.loop_settings import loop_settings
 from pipeline.assembly.machine import machine
 from pipeline.assembly.training_plan import training_examples
 from pipeline.assembly.transforms import eval_transform
 from pipeline.bank import features as bank
 from pipeline.core import paths
-from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.prepared.packed import Packed
 from pipeline.networks import freezing

@@ -26,8 +26,7 @@ pytestmark = pytest.mark.usefixtures("project", "probe")
 
 def parts(data: Packed) -> tuple[list[int], list[int]]:
     assigned = data.assigned(paths.split_file(1))
-    train, test = ([row for row, image in assigned if image.part == part] for part in ("train", "test"))
-    return train, test
+    return assigned["train"], assigned["test"]
 
 
 def probed(data: Packed) -> probing.Probed:

@@ -23,8 +23,8 @@ FITTED = replace(judging.fit(LOGITS, LABELS), images=60, temperature=2.0)
 
 def drawn(folder: Path, fitted: Calibration | None) -> tuple[Figure, ...]:
     judgment = judging.judge(LOGITS, fitted)
-    found = assess(judgment, LOGITS, LABELS, temperature=fitted.temperature if fitted else 1.0)
-    return certainty_figures.write(folder, judgment, LOGITS, LABELS, found=found, fitted=fitted)
+    assessment = assess(judgment, LOGITS, LABELS, temperature=fitted.temperature if fitted else 1.0)
+    return certainty_figures.write(folder, judgment, LOGITS, LABELS, assessment=assessment, fitted=fitted)
 
 
 def test_words_have_the_numbers_before_and_after(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,8 +58,8 @@ def test_where_every_image_is_asked_about_no_point_is_drawn(tmp_path: Path, monk
     monkeypatch.setattr(figures, "risk_coverage", lambda _, asked, *__: points.append(asked) or b"")
     monkeypatch.setattr(figures, "reliability_diagrams", lambda *_: b"")
     judgment = replace(judging.judge(LOGITS, FITTED), ask=np.ones(len(LABELS), bool))
-    found = assess(judgment, LOGITS, LABELS, temperature=2.0)
-    _, risk = certainty_figures.write(tmp_path, judgment, LOGITS, LABELS, found=found, fitted=FITTED)
+    assessment = assess(judgment, LOGITS, LABELS, temperature=2.0)
+    _, risk = certainty_figures.write(tmp_path, judgment, LOGITS, LABELS, assessment=assessment, fitted=FITTED)
     assert points == [None]
     assert risk.alt.endswith("as this network asks, none is left to it.")
     assert "The network's own rule has no point" in risk.caption

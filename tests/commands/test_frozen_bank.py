@@ -10,6 +10,7 @@ from pipeline.advice.backbone_words import ranked
 from pipeline.advice.backbones import Frozen
 from pipeline.commands import frozen_bank
 from pipeline.core.errors import InputError
+from pipeline.evaluation.compare.statistics import Interval
 from pipeline.preview.overriding import read
 from pipeline.running import trials
 
@@ -71,8 +72,12 @@ def test_weights_that_say_two_things_are_refused(backbones: str, words: list[str
 
 
 def test_a_line_says_of_each_backbone_what_becomes_of_it_the_best_first() -> None:
-    found = [Frozen("a", 0.7, 0.65, 0.75, 3.0), Frozen("b", 0.8, None, None, 9.0), Frozen("c", 0.9, 0.85, 0.95, 4.0)]
-    assert [line.replace("\N{NO-BREAK SPACE}", " ") for line in ranked(found)] == [
+    frozen = [
+        Frozen("a", 0.7, Interval(0.65, 0.75), 3.0),
+        Frozen("b", 0.8, None, 9.0),
+        Frozen("c", 0.9, Interval(0.85, 0.95), 4.0),
+    ]
+    assert [line.replace("\N{NO-BREAK SPACE}", " ") for line in ranked(frozen)] == [
         "c: 90.0 % (85.0 to 95.0) in 4.0 s, tried",
         "b: 80.0 % in 9.0 s, tried",
         "a: 70.0 % (65.0 to 75.0) in 3.0 s, left out: not one of the best 2",

@@ -19,7 +19,7 @@ import pipeline.commands.describe, pipeline.commands.doctor
 import torch
 from pipeline import config
 from pipeline.core import compiler, seeding
-from pipeline.core.loop_settings import loop_settings
+from pipeline.assembly.loop_settings import loop_settings
 from pipeline.evaluation import cost
 from pipeline.networks import freezing
 from pipeline.networks.build import Plan, build

@@ -1,4 +1,3 @@
-import importlib.util
 import io
 import os
 import shutil
@@ -8,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmark import load
 from PIL import Image, ImageEnhance, ImageOps
 
-import pipeline
 from pipeline.datasets.collect.collecting import bring
 from pipeline.datasets.collect.folder import ImageFile
 from pipeline.datasets.copies import alignment, finding, hashes
@@ -22,16 +21,7 @@ from pipeline.datasets.prepared.search import Search
 from pipeline.datasets.synthetic.synthetic import SPIDERS, spider_image
 from pipeline.pretrained.features import bundled
 
-
-def _benchmark():
-    file = Path(pipeline.__file__).parents[1] / "benchmarks/copies.py"
-    spec = importlib.util.spec_from_file_location("benchmark_of_copies", file)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-benchmark = _benchmark()
+benchmark = load("copies")
 
 
 def _encoded(image: Image.Image) -> Image.Image:

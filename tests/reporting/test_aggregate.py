@@ -4,7 +4,7 @@ import written_results
 
 from pipeline.core.errors import InputError
 from pipeline.evaluation.compare.repeats import Repeat
-from pipeline.reporting import aggregate, curves, examples, excerpts
+from pipeline.reporting import aggregate, curves, examples, page
 from pipeline.reporting.aggregate import Confusion
 from pipeline.reporting.examples import Example
 
@@ -131,7 +131,7 @@ def test_no_more_confusions_than_asked_for():
 )
 def test_confusions_that_a_table_leaves_out_are_counted_with_those_that_are_as_frequent(shown, words):
     matrix = np.array([[5, 4, 2], [2, 9, 2], [1, 0, 9]])
-    assert excerpts.further_confusions(matrix, shown) == words
+    assert page.further_confusions(matrix, shown) == words
 
 
 def test_naming_the_most_frequent_class_is_right_as_often_as_it_occurs():

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 import written_results
-from browser import NEEDED, SIZES, barriers, chromium
+from browser import NEEDED, SIZES, VIEWS, barriers, chromium, new_page
 
 from pipeline.datasets.synthetic.synthetic import SPIDERS
 
@@ -24,18 +24,12 @@ def address(shared):
     return (shared("report", make) / "metrics/report/index.html").as_uri()
 
 
-@pytest.fixture(scope="module", params=[(size, colors) for size in SIZES for colors in ("light", "dark")], ids=str)
+@pytest.fixture(scope="module", params=VIEWS, ids=str)
 def opened(chromium, address, request):
     """The page at one size and in one scheme of colors, with what it said and asked for."""
-    size, colors = request.param
-    page = chromium.new_page(viewport={"width": SIZES[size], "height": 900}, color_scheme=colors)
-    page.told, page.asked = [], []
-    page.on("console", lambda message: page.told.append(message.text))
-    page.on("pageerror", lambda error: page.told.append(str(error)))
-    page.on("request", lambda asked: page.asked.append(asked.url))
-    page.goto(address)
-    yield page
-    page.close()
+    with new_page(chromium, *request.param) as page:
+        page.goto(address)
+        yield page
 
 
 def test_the_browser_has_nothing_to_complain_of(opened):

@@ -19,7 +19,7 @@ from pipeline.evaluation.compare.repeats import Repeat
 from pipeline.networks.attention.options import GateInit, PositionName
 from pipeline.networks.attention.table import POSITIONS
 from pipeline.preview import overriding
-from pipeline.reporting import excerpts, facts, notes, pictures, provenance, tables, wording
+from pipeline.reporting import facts, notes, page, pictures, provenance, tables, wording
 from pipeline.reporting.examples import Example
 from pipeline.reporting.figures import Shown
 from pipeline.reporting.material import Material
@@ -295,7 +295,7 @@ def test_the_page_says_of_how_many_classes_a_right_prediction_is_shown(right, kn
     classes = {name: (0.5 * (place < known), 1) for place, name in enumerate("abc")}
     image = Shown(Example(1, "a/1.png", "a", "a", 0.5), np.zeros((3, 8, 8), dtype=np.uint8))
     given = material(judged(1, **classes))._replace(right=[image] * right)
-    assert excerpts.right_of(given) == words
+    assert page.right_of(given) == words
 
 
 def test_photographs_from_a_clean_commit_have_no_further_warning():

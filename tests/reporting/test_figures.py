@@ -14,8 +14,9 @@ from PIL import Image
 from torchvision.transforms.v2 import functional
 
 from pipeline.core.records import Counted
+from pipeline.evaluation.predictions import reliability
 from pipeline.evaluation.uncertainty import abstention
-from pipeline.reporting import calibration, figures
+from pipeline.reporting import figures
 from pipeline.reporting.aggregate import ClassScore, spread
 from pipeline.reporting.curves import Curve
 from pipeline.reporting.examples import Example
@@ -54,7 +55,7 @@ def shown(name):
 STAGES = {"stem": Counted(trainable=0, frozen=9_500), "head": Counted(trainable=4_617, frozen=3)}
 LIE = {"edges": [0.0, 1.0, 2.0], "start": [0.5, 0.5], "trained": [0.25, 0.75], "random": [1.0, 0.0]}
 VALUES = {"start": "at the start", "trained": "after training", "random": "random"}
-BINS = calibration.bins([0.9, 0.95, 0.2], [True, False, True])
+BINS = reliability(np.array([0.9, 0.95, 0.2]), np.array([True, False, True]))
 CURVE = abstention.risk_coverage(np.array([0.9, 0.8, 0.7, 0.6, 0.5]), np.array([True, True, False, True, False]))
 MAPS = np.arange(32, dtype=np.uint8).reshape(2, 4, 4)
 
@@ -68,7 +69,7 @@ DRAWN = {
     "accuracy": lambda **theme: figures.accuracy_curves(curves(5), 0.75, **theme),
     "confusion": lambda **theme: figures.confusion_matrix(matrix(4), NAMES, **theme),
     "classes": lambda **theme: figures.class_bars(bars(NAMES), **theme),
-    "reliability": lambda **theme: figures.reliability_diagram(calibration.bins([0.9, 0.95, 0.2], [1, 0, 1]), **theme),
+    "reliability": lambda **theme: figures.reliability_diagram(BINS, **theme),
     "before and after": lambda **theme: figures.reliability_diagrams({"before": BINS, "after": BINS}, **theme),
     "risk-coverage": lambda **theme: figures.risk_coverage(CURVE, (0.5, 0.2), 0.4, **theme),
     "stages": lambda **theme: figures.stage_bars(STAGES, **theme),
@@ -290,7 +291,7 @@ def test_words_that_do_not_fill_their_lines_take_no_more_of_them():
     [
         (figures.count_bars({"a": 1, "b": 2}), "images"),
         (figures.count_bars({f"class {n}": 1 + n % 3 for n in range(60)}), "images"),
-        (figures.reliability_diagram(calibration.bins([0.9, 0.1], [True, True])), "predictions"),
+        (figures.reliability_diagram(reliability(np.array([0.9, 0.1]), np.array([True, True]))), "predictions"),
     ],
     ids=["counts", "of many classes", "reliability"],
 )
@@ -434,8 +435,8 @@ def test_a_caption_has_actual_predicted_and_confidence():
 
 
 def test_a_reliability_diagram_has_the_count_of_every_bin_that_has_some():
-    sure, right = [0.99] * 1234 + [0.5] * 7, [True] * 1241
-    written = texts(figures.reliability_diagram(calibration.bins(sure, right)))
+    sure, right = np.array([0.99] * 1234 + [0.5] * 7), np.full(1241, True)
+    written = texts(figures.reliability_diagram(reliability(sure, right)))
     assert {"1,234", "7", "confidence (%)", "right (%)", "predictions"} <= set(written)
     assert "right, at the mean confidence" in written
 

@@ -2,7 +2,7 @@
 
 import pytest
 import test_docs
-from browser import NEEDED, SIZES, chromium
+from browser import NEEDED, VIEWS, chromium, new_page
 
 __all__ = ["chromium"]
 
@@ -21,17 +21,11 @@ def site(shared):
     return shared("site", make) / "build/site"
 
 
-@pytest.fixture(params=[(size, colors) for size in SIZES for colors in ("light", "dark")], ids=str)
+@pytest.fixture(params=VIEWS, ids=str)
 def opened(chromium, request):
     """A browser's page of one size and scheme of colors, with what it said and asked for."""
-    size, colors = request.param
-    page = chromium.new_page(viewport={"width": SIZES[size], "height": 900}, color_scheme=colors)
-    page.told, page.asked = [], []
-    page.on("console", lambda message: page.told.append(message.text))
-    page.on("pageerror", lambda error: page.told.append(str(error)))
-    page.on("request", lambda asked: page.asked.append(asked.url))
-    yield page
-    page.close()
+    with new_page(chromium, *request.param) as page:
+        yield page
 
 
 def test_no_page_complains_asks_elsewhere_or_is_wider_than_the_screen(opened, site):

@@ -6,8 +6,8 @@ import torch
 
 from pipeline import config
 from pipeline.assembly import networks
+from pipeline.assembly.loop_settings import loop_settings
 from pipeline.assembly.training_plan import training_plan
-from pipeline.core.loop_settings import loop_settings
 from pipeline.training import optim
 
 FACTORS = {"backbone": 0.5, "attention": 3.0, "head": 2.0}

@@ -13,12 +13,12 @@ import tiny
 import torch
 from torch import Tensor
 
-from pipeline.assembly import channel_weights, loss_terms, networks, regularizers, training
+from pipeline.assembly import channel_weights, loop_settings, loss_terms, networks, regularizers, training
 from pipeline.assembly.machine import Machine
 from pipeline.assembly.run_record import run_record
 from pipeline.assembly.training_plan import training_examples
 from pipeline.assembly.transforms import train_transform
-from pipeline.core import digests, loop_settings, paths
+from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.core.imagenet import MEAN, STD
 from pipeline.core.recipe import Recipe

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from pipeline import config
-from pipeline.assembly import channel_weights, networks, training_plan
+from pipeline.assembly import channel_weights, loop_settings, networks, training_plan
 from pipeline.assembly.transforms import eval_transform
-from pipeline.core import loop_settings, paths, provenance
+from pipeline.core import paths, provenance
 from pipeline.core.errors import InputError
 from pipeline.core.imagenet import MEAN, STD
 from pipeline.core.recipe import Recipe

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_loop import Small, examples, settings
+from small import Small, examples, settings
 from torch import Tensor, nn
 
 from pipeline.training import contract, loop
@@ -44,7 +44,7 @@ def averaged(noted: list[dict[str, Tensor]], decay: float) -> dict[str, Tensor]:
 def test_the_network_that_is_left_has_the_average_of_the_weights_and_of_batch_norms_statistics(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    noted, network, data = steps(monkeypatch), Small(frozen=False), examples()
+    noted, network, data = steps(monkeypatch), Small(), examples()
     plan = contract.TrainingPlan((contract.PhasePlan(3, 0.05),), weight_ema=0.6)
     result = loop.fit(network, data, settings(), seed=1, plan=plan)
     assert len(noted) == 9
@@ -60,7 +60,7 @@ def test_the_network_that_is_left_has_the_average_of_the_weights_and_of_batch_no
 
 
 def test_each_phase_ends_with_an_average_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    noted, network = steps(monkeypatch), Small(frozen=False)
+    noted, network = steps(monkeypatch), Small()
     phases = (contract.PhasePlan(1, 0.05), contract.PhasePlan(1, 0.05))
     starts: list[dict[str, Tensor]] = []
     second = contract.PhasePlan(1, 0.05, start=lambda: starts.append(state(network)))
@@ -84,14 +84,14 @@ def test_averaging_changes_no_step(monkeypatch: pytest.MonkeyPatch) -> None:
     for decay in (0.0, 0.9):
         noted = steps(monkeypatch)
         plan = contract.TrainingPlan((contract.PhasePlan(2, 0.05),), weight_ema=decay)
-        loop.fit(Small(frozen=False), examples(), settings(), seed=1, plan=plan)
+        loop.fit(Small(), examples(), settings(), seed=1, plan=plan)
         last.append(noted[-1])
         monkeypatch.undo()
     assert all(torch.equal(value, last[1][name]) for name, value in last[0].items())
 
 
 def test_an_average_that_is_taken_up_goes_on_as_it_was() -> None:
-    network = Small(frozen=False)
+    network = Small()
     one = WeightAverage(network, 0.9)
     one.update(network)
     with torch.no_grad():

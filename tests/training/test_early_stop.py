@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_loop import Small, examples, settings, weights
+from small import Small, examples, settings, weights
 
 from pipeline.training import contract, loop
 from pipeline.training import loop as training_loop
@@ -16,7 +16,7 @@ def stopped(
     patience: int, monkeypatch: pytest.MonkeyPatch, *, phases: int = 1, **changes: float
 ) -> tuple[list[torch.Tensor], torch.Tensor]:
     """Return the weights after each epoch and those that are left, with validation losses that are given."""
-    network, after = Small(frozen=False), []
+    network, after = Small(), []
     epochs = iter(LOSSES)
     after_epoch = Outcome.after_epoch
 

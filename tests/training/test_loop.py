@@ -9,96 +9,19 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from small import CPU, MEAN, STD, Small, examples, settings, weights
 
 from pipeline.core.precision import set_float32
-from pipeline.datasets.transforms.image_transform import build_transform
 from pipeline.training import caches as training_caches
 from pipeline.training import contract, loop, losses, sampling
 from pipeline.training.features import Features
 from pipeline.training.images import Images
 
-CPU = torch.device("cpu")
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-class Small(nn.Module):
-    """Two convolutions, the first optionally frozen, and a linear layer behind dropout."""
-
-    def __init__(self, *, frozen: bool) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.parts = nn.ModuleList(
-            [
-                nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU()),
-                nn.Sequential(nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
-                nn.Sequential(nn.Dropout(0.2), nn.Linear(4, 3)),
-            ]
-        )
-        self.frozen = frozen
-        self.parts[0].requires_grad_(not frozen)
-        self.calls = 0
-
-    def train(self, mode: bool = True) -> "Small":
-        super().train(mode)
-        if self.frozen:
-            self.parts[0].eval()
-        return self
-
-    def groups(self) -> dict[str, list[nn.Parameter]]:
-        head, rest = list(self.parts[2].parameters()), list(self.parts[:2].parameters())
-        return {"backbone": [p for p in rest if p.requires_grad], "head": head}
-
-    def freeze(self, frozen: bool) -> None:
-        self.frozen = frozen
-        self.parts[0].requires_grad_(not frozen)
-
-    def frozen_prefix(self) -> int:
-        return int(self.frozen)
-
-    def run(self, x: Tensor, *, start: int = 0, stop: int | None = None) -> Tensor:
-        self.calls += start == 0
-        for part in self.parts[start:stop]:
-            x = part(x)
-        return x
-
-
-def settings(**changes: Any) -> SimpleNamespace:
-    values = {
-        "budget": SimpleNamespace(unit="epochs", amount=3),
-        "batch_size": 8,
-        "optimizer": "sgd",
-        "optimizer_options": {"momentum": 0.9, "nesterov": False},
-        "lr": 0.05,
-        "weight_decay": 0.0,
-        "schedule": "constant",
-        "schedule_options": {},
-        "precision": "fp32",
-        "feature_cache_mb": 64,
-    }
-    return SimpleNamespace(**(values | changes))
-
-
-def examples(*, count: int = 21, val: int = 5, augmentation: str = "none", crop_size: int = 16) -> contract.Examples:
-    numbers = np.random.default_rng(0)
-    array = numbers.integers(0, 256, (count + val, 3, 16, 16), dtype=np.uint8)
-    labels = torch.from_numpy(numbers.integers(0, 3, count + val))
-    rows = torch.arange(count + val)
-    transform = build_transform(
-        image_size=16, crop_size=crop_size, crop_padding=0, input_size=16, augmentation=augmentation, options={}
-    )
-    images = Images(array, rows, mean=MEAN, std=STD, device=CPU, transform=transform)
-    return contract.Examples(images, labels, rows[:count], rows[count:])
-
-
-def weights(network: nn.Module) -> Tensor:
-    return torch.cat([value.flatten().double() for value in network.state_dict().values()])
-
 
 def test_the_same_seed_gives_the_same_network_and_another_seed_another() -> None:
     trained = []
     for seed in (1, 1, 2):
-        network = Small(frozen=False)
+        network = Small()
         loop.fit(network, examples(), settings(), seed=seed)
         trained.append(weights(network))
     assert torch.equal(trained[0], trained[1])
@@ -146,7 +69,7 @@ def test_frozen_values_and_their_statistics_do_not_move_and_all_others_do() -> N
 
 
 def test_one_step_is_the_gradient_step_written_by_hand() -> None:
-    network, by_hand = Small(frozen=False), Small(frozen=False)
+    network, by_hand = Small(), Small()
     for model in (network, by_hand):
         model.parts[2][0].p = 0.0
     data = examples(count=8, val=0)
@@ -163,7 +86,7 @@ def test_one_step_is_the_gradient_step_written_by_hand() -> None:
 
 
 def test_the_history_counts_every_image_of_the_smaller_last_batch() -> None:
-    result = loop.fit(Small(frozen=False), examples(count=21), settings(), seed=1)
+    result = loop.fit(Small(), examples(count=21), settings(), seed=1)
     assert result.images_trained == 3 * 21
     assert [row["iteration"] for row in result.history] == [3, 6, 9]
     assert all(row["train_accuracy"] * 21 == pytest.approx(round(row["train_accuracy"] * 21)) for row in result.history)
@@ -180,18 +103,18 @@ def test_the_history_counts_every_image_of_the_smaller_last_batch() -> None:
 
 def test_a_budget_in_iterations_stops_within_an_epoch() -> None:
     budget = SimpleNamespace(unit="iterations", amount=4)
-    result = loop.fit(Small(frozen=False), examples(count=21), settings(budget=budget), seed=1)
+    result = loop.fit(Small(), examples(count=21), settings(budget=budget), seed=1)
     assert [row["iteration"] for row in result.history] == [3, 4]
     assert result.images_trained == 21 + 8
 
 
 def test_without_validation_rows_the_history_has_training_only() -> None:
-    result = loop.fit(Small(frozen=False), examples(val=0), settings(), seed=1)
+    result = loop.fit(Small(), examples(val=0), settings(), seed=1)
     assert not any(name.startswith("val") for name in result.history[0])
 
 
 def test_validation_is_in_eval_mode_after_the_epoch() -> None:
-    network, data = Small(frozen=False), examples()
+    network, data = Small(), examples()
     result = loop.fit(network, data, settings(), seed=1)
     network.eval()
     with torch.no_grad():
@@ -203,7 +126,7 @@ def test_validation_is_in_eval_mode_after_the_epoch() -> None:
 def test_validation_does_not_change_training() -> None:
     trained = []
     for val in (0, 5):
-        network, data = Small(frozen=False), examples(val=5)
+        network, data = Small(), examples(val=5)
         with_rows = contract.Examples(data.images, data.labels, data.train, data.val[:val])
         loop.fit(network, with_rows, settings(), seed=1)
         trained.append(weights(network))
@@ -265,7 +188,7 @@ def test_one_phases_cache_is_freed_before_the_next_begins(monkeypatch: pytest.Mo
         return features
 
     monkeypatch.setattr(training_caches, "Features", recorded)
-    network = Small(frozen=False)
+    network = Small()
     loop.fit(network, examples(), settings(), seed=1, plan=two_phases(network))
     assert alive == [[], [False]]
 
@@ -273,7 +196,7 @@ def test_one_phases_cache_is_freed_before_the_next_begins(monkeypatch: pytest.Mo
 def test_class_weights_change_the_network() -> None:
     trained = []
     for name in ("none", "balanced"):
-        network = Small(frozen=False)
+        network = Small()
         loop.fit(network, unbalanced(), settings(), seed=1, plan=contract.TrainingPlan(class_weights=name))
         trained.append(weights(network))
     assert not torch.equal(*trained)
@@ -286,7 +209,7 @@ def two_phases(network: Small) -> contract.TrainingPlan:
 
 
 def test_phases_freeze_and_set_the_rate_and_the_curves_run_through() -> None:
-    network = Small(frozen=False)
+    network = Small()
     start = network.state_dict()["parts.0.0.weight"].clone()
     unchanged = []
     result = loop.fit(
@@ -309,7 +232,7 @@ def test_each_phase_has_an_optimizer_of_its_own(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(
         loop.optim, "make_optimizer", lambda *a, **k: optimizers.append(plain(*a, **k)) or optimizers[-1]
     )
-    network = Small(frozen=False)
+    network = Small()
     loop.fit(network, examples(), settings(), seed=1, plan=two_phases(network))
     assert len(optimizers) == 2
     assert optimizers[0] is not optimizers[1]
@@ -319,7 +242,7 @@ def test_each_phase_has_an_optimizer_of_its_own(monkeypatch: pytest.MonkeyPatch)
 
 def test_rates_by_group_are_those_that_are_asked_for() -> None:
     plan = contract.TrainingPlan(lr_factors={"backbone": 1e-12, "head": 1.0})
-    network = Small(frozen=False)
+    network = Small()
     before = {name: value.clone() for name, value in network.named_parameters()}
     result = loop.fit(network, examples(), settings(), seed=1, plan=plan)
     moved = {name: (value - before[name]).abs().max().item() for name, value in network.named_parameters()}
@@ -329,7 +252,7 @@ def test_rates_by_group_are_those_that_are_asked_for() -> None:
 
 
 def test_a_loss_that_is_not_finite_names_epoch_step_and_batch() -> None:
-    network = Small(frozen=False)
+    network = Small()
     with torch.no_grad():
         network.parts[2][1].weight.fill_(1e30)
     with pytest.raises(contract.NotFiniteError, match="the loss is not finite in epoch 1, step 2") as caught:
@@ -361,7 +284,7 @@ def test_on_the_cpu_tf32_computes_the_very_same_as_fp32() -> None:
 
 
 def test_one_line_an_epoch_is_printed_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    loop.fit(Small(frozen=False), examples(), settings(), seed=1)
+    loop.fit(Small(), examples(), settings(), seed=1)
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == ["epoch 1", "epoch 2", "epoch 3"]
     assert "train_loss" in lines[0]

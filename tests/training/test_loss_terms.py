@@ -1,56 +1,20 @@
 """Loss terms in the loop: their scalars, their own parameters, and the reference's cache."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from types import SimpleNamespace
-from typing import Any
 
-import numpy as np
 import pytest
+import small
 import torch
+from small import Small, weights
 from torch import Tensor, nn
 
-from pipeline.datasets.transforms.image_transform import build_transform
 from pipeline.training import contract, loop, optim, sampling
 from pipeline.training.features import FeatureCache
-from pipeline.training.images import Images
 
-CPU = torch.device("cpu")
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-class Small(nn.Module):
-    """Two convolutions, the first optionally frozen, and a linear layer behind dropout."""
-
-    def __init__(self, *, frozen: bool = False) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.parts = nn.ModuleList(
-            [
-                nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU()),
-                nn.Sequential(nn.Conv2d(4, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
-                nn.Sequential(nn.Dropout(0.2), nn.Linear(4, 3)),
-            ]
-        )
-        self.frozen = frozen
-        self.parts[0].requires_grad_(not frozen)
-
-    def train(self, mode: bool = True) -> "Small":
-        super().train(mode)
-        if self.frozen:
-            self.parts[0].eval()
-        return self
-
-    def groups(self) -> dict[str, list[nn.Parameter]]:
-        head, rest = list(self.parts[2].parameters()), list(self.parts[:2].parameters())
-        return {"backbone": [p for p in rest if p.requires_grad], "head": head}
-
-    def frozen_prefix(self) -> int:
-        return int(self.frozen)
-
-    def run(self, x: Tensor, *, start: int = 0, stop: int | None = None) -> Tensor:
-        for part in self.parts[start:stop]:
-            x = part(x)
-        return x
+settings = partial(small.settings, budget=SimpleNamespace(unit="epochs", amount=2))
+examples = partial(small.examples, val=0)
 
 
 class Towards:
@@ -84,40 +48,8 @@ class Towards:
         return {"scale/largest": self.scale.detach().max()}
 
 
-def settings(**changes: Any) -> SimpleNamespace:
-    values = {
-        "budget": SimpleNamespace(unit="epochs", amount=2),
-        "batch_size": 8,
-        "optimizer": "sgd",
-        "optimizer_options": {"momentum": 0.9, "nesterov": False},
-        "lr": 0.05,
-        "weight_decay": 0.0,
-        "schedule": "constant",
-        "schedule_options": {},
-        "precision": "fp32",
-        "feature_cache_mb": 64,
-    }
-    return SimpleNamespace(**(values | changes))
-
-
-def examples(*, count: int = 21, val: int = 0, augmentation: str = "none") -> contract.Examples:
-    numbers = np.random.default_rng(0)
-    array = numbers.integers(0, 256, (count + val, 3, 16, 16), dtype=np.uint8)
-    labels = torch.from_numpy(numbers.integers(0, 3, count + val))
-    rows = torch.arange(count + val)
-    transform = build_transform(
-        image_size=16, crop_size=16, crop_padding=0, input_size=16, augmentation=augmentation, options={}
-    )
-    images = Images(array, rows, mean=MEAN, std=STD, device=CPU, transform=transform)
-    return contract.Examples(images, labels, rows[:count], rows[count:])
-
-
 def one_phase(loss_term: contract.LossTerm | None, *, amount: int = 2) -> contract.TrainingPlan:
     return contract.TrainingPlan((contract.PhasePlan(amount, 0.05, loss_term=lambda: loss_term),))
-
-
-def weights(network: nn.Module) -> Tensor:
-    return torch.cat([value.flatten().double() for value in network.state_dict().values()])
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from test_loop import Small, examples, settings, weights
+from small import Small, examples, settings, weights
 
 from pipeline.training import contract, loop, losses
 
@@ -40,7 +40,7 @@ def test_a_training_smooths_its_targets_and_its_validation_does_not() -> None:
     for smoothing in (0.0, 0.2):
         # At a rate that moves nothing, so that both epochs are of one network.
         plan = contract.TrainingPlan((contract.PhasePlan(1, 1e-30),), label_smoothing=smoothing)
-        network = Small(frozen=False)
+        network = Small()
         [rows[smoothing]] = loop.fit(network, examples(), settings(), seed=1, plan=plan).history
         trained[smoothing] = weights(network)
     assert rows[0.0]["val_loss"] == rows[0.2]["val_loss"]

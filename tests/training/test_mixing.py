@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from test_loop import Small, examples, settings, weights
+from small import Small, examples, settings, weights
 
 from pipeline.core import compiler
 from pipeline.training import contract, loop, losses, mixing
@@ -103,9 +103,9 @@ def test_mixed_images_are_mixed_before_the_frozen_layers_and_never_cached() -> N
 
 def test_the_first_step_of_a_mixed_training_is_that_of_its_mixed_batch() -> None:
     plan = contract.TrainingPlan((contract.PhasePlan(1, 0.05),), cutmix=1.0)
-    network, data = Small(frozen=False), examples(count=8, val=0)
+    network, data = Small(), examples(count=8, val=0)
     network.parts[2][0] = torch.nn.Identity()
-    by_hand = Small(frozen=False)
+    by_hand = Small()
     by_hand.parts[2][0] = torch.nn.Identity()
     loop.fit(network, data, settings(optimizer_options={"momentum": 0.0, "nesterov": False}), seed=1, plan=plan)
     from pipeline.training import sampling

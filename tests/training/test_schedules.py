@@ -8,8 +8,8 @@ import tiny
 from torch import nn
 
 from pipeline import config
+from pipeline.assembly.loop_settings import loop_settings
 from pipeline.assembly.training_plan import training_plan
-from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.training import optim, phase_shares
 

@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.assembly import loss_terms, networks, regularizers
+from pipeline.assembly.loop_settings import loop_settings
 from pipeline.assembly.training_plan import training_plan
 from pipeline.assembly.transforms import train_transform
 from pipeline.core import seeding
-from pipeline.core.loop_settings import loop_settings
 from pipeline.core.recipe import Recipe
 from pipeline.datasets.transforms.table import AUGMENTATIONS
 from pipeline.networks import resizing

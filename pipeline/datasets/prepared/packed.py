@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pipeline.core import digests, imagenet, paths
 from pipeline.core.errors import AGAIN, InputError
 from pipeline.datasets.prepared import manifest
-from pipeline.datasets.prepared.manifest import Assigned, Indexed
+from pipeline.datasets.prepared.manifest import Assigned, Indexed, Part
 
 Channels = tuple[float, float, float]
 
@@ -68,8 +68,8 @@ class Packed:
             raise InputError(f"{folder}: not a packed set ({error}); {AGAIN}") from None
         return cls(array, [row.path for row in index], labels, meta["classes"], mean, std, sha256)
 
-    def assigned(self, split: Path) -> list[tuple[int, Assigned]]:
-        """Return the entries of a split file, each with its row of `images`.
+    def assigned(self, split: Path) -> dict[Part, list[int]]:
+        """Return the rows of `images` in each part of a split file, in its order; a part may be empty.
 
         Raises:
             InputError: if the file is not what its stage wrote, or names an image that is not packed.
@@ -79,4 +79,7 @@ class Packed:
         images = manifest.read(split, Assigned)
         if unknown := [image.path for image in images if image.path not in number]:
             raise InputError(f"{split}: {unknown[0]!r} is not in {paths.PACKED}; `dvc repro` makes both again")
-        return [(number[image.path], image) for image in images]
+        rows: dict[Part, list[int]] = {"train": [], "val": [], "test": []}
+        for image in images:
+            rows[image.part].append(number[image.path])
+        return rows

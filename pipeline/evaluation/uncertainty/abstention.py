@@ -38,29 +38,3 @@ def risk_coverage(confidence: FloatArray, correct: BoolArray) -> RiskCoverage:
     count = np.arange(1, len(confidence) + 1)
     risk = np.cumsum(np.repeat(errors, equal)) / count
     return RiskCoverage(count / len(confidence), risk, float(risk.mean()))
-
-
-class Asking(NamedTuple):
-    """How many images a person is asked about, and the error among the others.
-
-    Attributes:
-        asked: the share of images that a person looks at.
-        error: the share of errors among the images that are left to the network; 0 where none is.
-        error_of_all: the share of errors among all images.
-    """
-
-    asked: float
-    error: float
-    error_of_all: float
-
-
-def asking(ask: BoolArray, correct: BoolArray) -> Asking:
-    """Return what is gained by asking about some images.
-
-    Args:
-        ask: (n,) whether a person is asked; n >= 1.
-        correct: (n,) whether the prediction is right.
-    """
-    left = ~ask
-    error = float((~correct[left]).mean()) if left.any() else 0.0
-    return Asking(float(ask.mean()), error, float((~correct).mean()))

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipeline.evaluation.predictions import Predictions, calibration, calibration_error_by_chance
 from pipeline.evaluation.scores import nll
-from pipeline.evaluation.uncertainty.abstention import asking, risk_coverage
+from pipeline.evaluation.uncertainty.abstention import risk_coverage
 from pipeline.evaluation.uncertainty.arrays import FloatArray, IntArray
 from pipeline.evaluation.uncertainty.judging import Judgment
 
@@ -61,14 +61,14 @@ def assess(judgment: Judgment, logits: FloatArray, labels: IntArray, *, temperat
         temperature: of the calibration; 1 without.
     """
     correct = logits.argmax(axis=1) == labels
-    asked = asking(judgment.ask, correct)
+    left = ~judgment.ask
     rows = np.arange(len(labels))
     scaled = logits.astype(np.float64) / temperature
     return Assessment(
         images=len(labels),
-        error=asked.error_of_all,
-        asked=asked.asked,
-        error_of_others=asked.error,
+        error=float((~correct).mean()),
+        asked=float(judgment.ask.mean()),
+        error_of_others=float((~correct[left]).mean()) if left.any() else 0.0,
         risk=risk_coverage(judgment.probabilities.max(axis=1), correct).area,
         strange=float(judgment.strangeness.strange.mean()) if judgment.strangeness else 0.0,
         calibration_error=calibration(labels, logits)[0],

@@ -66,42 +66,39 @@ def rank(images: int, level: float, *, risk: float = RISK, worth: float | None =
     return math.ceil(int(ranks[enough[0]]) * images / several) if len(enough) else None
 
 
-def fewest(level: float, *, risk: float = RISK) -> int:
-    """Return the smallest n for which `rank` is not None: the largest of n scores reaches the level if level^n <= risk.
+def fewest(level: float) -> int:
+    """Return the smallest n with a `rank` at `RISK`: the largest of n scores reaches the level if level^n <= risk.
 
     >>> fewest(0.9), fewest(0.95)
     (22, 45)
     """
-    return math.ceil(math.log(risk) / math.log(level))
+    return math.ceil(math.log(RISK) / math.log(level))
 
 
-def fit(
-    probabilities: FloatArray, labels: IntArray, *, risk: float = RISK, unit: IntArray | None = None
-) -> tuple[Threshold, ...]:
+def fit(probabilities: FloatArray, labels: IntArray, *, unit: IntArray | None = None) -> tuple[Threshold, ...]:
     """Return the threshold of each of `LEVELS`.
 
     Args:
         probabilities: (n, K) of calibration images, which the network was not trained on.
         labels: (n,) their classes.
-        risk: as for `rank`.
         unit: (n,) number of the group of images that each belongs to; None where each is on its own.
     """
-    worth = float(len(labels)) if unit is None else worth_of(unit, risk)
+    worth = float(len(labels)) if unit is None else worth_of(unit)
     scores = np.sort(1 - probabilities[np.arange(len(labels)), labels])
     thresholds = []
     for level in LEVELS:
-        place = rank(len(labels), level, risk=risk, worth=worth)
+        place = rank(len(labels), level, worth=worth)
         score = 1.0 if place is None else float(scores[place - 1])
         thresholds.append(Threshold(level=level, images=len(labels), rank=place, score=score, worth=worth))
     return tuple(thresholds)
 
 
-def worth_of(unit: IntArray, risk: float = RISK) -> float:
-    """Return how many independent images the images of groups are worth for a threshold that fails with this risk.
+def worth_of(unit: IntArray) -> float:
+    """Return how many independent images the images of groups are worth for a threshold that fails at `RISK`.
 
     These are `units.effective`, and less where groups are of unequal size: a few large ones among many single images
     decide where the threshold is, and their spread is as good as unknown. The factor is (t / t')^2, of quantiles of
-    Student's distribution at the risk, with `units.effective` - 1 and `units.effective_groups` - 1 degrees of freedom.
+    Student's distribution at it, with `units.effective` - 1 and `units.effective_groups` - 1 degrees of freedom.
 
     >>> worth_of(np.repeat([0, 1, 2], 20)), round(worth_of(np.repeat(np.arange(604), [1] * 600 + [100] * 4)), 1)
     (3.0, 16.3)
@@ -109,12 +106,12 @@ def worth_of(unit: IntArray, risk: float = RISK) -> float:
     from scipy.special import stdtrit
 
     known = units.effective(unit)
-    t, wider = (stdtrit(max(n - 1, LEAST_DEGREES), risk) for n in (known, units.effective_groups(unit)))
+    t, wider = (stdtrit(max(n - 1, LEAST_DEGREES), RISK) for n in (known, units.effective_groups(unit)))
     return float(known * min(t / wider, 1) ** 2)
 
 
 def fit_by_class(
-    probabilities: FloatArray, labels: IntArray, *, risk: float = RISK, unit: IntArray | None = None
+    probabilities: FloatArray, labels: IntArray, *, unit: IntArray | None = None
 ) -> tuple[tuple[Threshold, ...], ...]:
     """Return the thresholds of each class, from its own images; none where a class has too few for the first level.
 
@@ -124,7 +121,7 @@ def fit_by_class(
     for one in range(probabilities.shape[1]):
         own = labels == one
         of_class = None if unit is None else np.unique(unit[own], return_inverse=True)[1]
-        thresholds = fit(probabilities[own], labels[own], risk=risk, unit=of_class) if own.any() else ()
+        thresholds = fit(probabilities[own], labels[own], unit=of_class) if own.any() else ()
         if not thresholds or thresholds[0].rank is None:
             return ()
         by_class.append(thresholds)

@@ -109,7 +109,6 @@ def fit(
     *,
     held_out: bool,
     unit: IntArray | None = None,
-    neighbors: int = NEIGHBORS,
     product: Product = np.matmul,
 ) -> Outliers:
     """Return how images are judged strange, so that at most 5 % of images like those of the training are, on average.
@@ -125,7 +124,6 @@ def fit(
         held_out: whether these are not the training images.
         unit: (n,) number of the group of images that each belongs to; None where each is on its own. Groups then count
             as in `conformal.rank`, and a training image is compared with those of other groups.
-        neighbors: k.
         product: of matrices, as `judge` is to have it.
 
     Raises:
@@ -136,9 +134,9 @@ def fit(
     worth = float(len(features)) if unit is None else units.effective(unit)
     # Without groups, or with all images in one, each is left out by itself.
     others = unit if unit is not None and unit.max() else np.arange(len(features))
-    distance = distances(features, reference, neighbors=neighbors, unit=None if held_out else others, product=product)
+    distance = distances(features, reference, neighbors=NEIGHBORS, unit=None if held_out else others, product=product)
     return Outliers(
-        neighbors=neighbors,
+        neighbors=NEIGHBORS,
         images=len(reference),
         distance=_limit(distance, worth),
         energy=_limit(energy(logits), worth),

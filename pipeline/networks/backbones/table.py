@@ -239,11 +239,11 @@ def check_size(name: str, image_size: int, *, key: str = SIDE) -> None:
         raise InputError(f"{key}: {image_size} is not a multiple of {step}, as {name} needs; {nearest} is")
 
 
-def make(name: str, image_size: int, *, key: str = SIDE) -> "nn.Module":
-    """Build this backbone for an image size, with random values; `key` names the setting in messages.
+def make(name: str, image_size: int) -> "nn.Module":
+    """Build this backbone for an image size, with random values.
 
     Raises:
         InputError: see `check_size`.
     """
-    check_size(name, image_size, key=key)
+    check_size(name, image_size)
     return backbone(name).build(image_size)

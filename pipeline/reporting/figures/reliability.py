@@ -6,15 +6,18 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from pipeline.reporting.calibration import Bin
+from pipeline.evaluation.predictions import BINS, Bin
 from pipeline.reporting.figures.drawing import LIGHT, Theme, counts_locator, drawing, save
+
+# Of a bar: nearly a bin's.
+WIDTH = 1 / BINS * 0.92
 
 
 def reliability_diagram(bins: Sequence[Bin], theme: Theme = LIGHT) -> bytes:
     """Draw how often predictions of each confidence are right, with the line where both agree, and their numbers.
 
     Args:
-        bins: as `calibration.bins` gives them; empty ones are left out above and have no bar below.
+        bins: those that hold predictions, see `predictions.reliability`.
         theme: the colors.
     """
     return reliability_diagrams({"": bins}, theme)
@@ -42,16 +45,14 @@ def reliability_diagrams(panels: Mapping[str, Sequence[Bin]], theme: Theme = LIG
 
 
 def _reliability(above: Axes, below: Axes, bins: Sequence[Bin], theme: Theme) -> None:
-    some = [one for one in bins if one.predictions]
-    width = bins[0].high - bins[0].low
     above.plot([0, 1], [0, 1], ":", color=theme.ink, label="as sure as right")
-    middles = [(one.low + one.high) / 2 for one in some]
+    middles = [(one.low + one.high) / 2 for one in bins]
     # The edges stand out from the paper where the light bars do not, and those of the points from the bars.
     light: dict[str, Any] = {"facecolor": (theme.first, 0.5), "edgecolor": theme.first}
-    above.bar(middles, [one.accuracy for one in some], width * 0.92, label="right", **light)
+    above.bar(middles, [one.accuracy for one in bins], WIDTH, label="right", **light)
     above.plot(
-        [one.confidence for one in some],
-        [one.accuracy for one in some],
+        [one.confidence for one in bins],
+        [one.accuracy for one in bins],
         "o",
         color=theme.second,
         markeredgecolor=theme.ink,
@@ -59,8 +60,8 @@ def _reliability(above: Axes, below: Axes, bins: Sequence[Bin], theme: Theme) ->
     )
     above.set(ylim=(0, 1.03), xlim=(0, 1))
     above.yaxis.set_major_formatter(PercentFormatter(1, symbol=None))
-    bars = below.bar(middles, [one.predictions for one in some], width * 0.92, color=theme.first)
-    below.bar_label(bars, [f"{one.predictions:,}" for one in some], fontsize="x-small", padding=1)
+    bars = below.bar(middles, [one.images for one in bins], WIDTH, color=theme.first)
+    below.bar_label(bars, [f"{one.images:,}" for one in bins], fontsize="x-small", padding=1)
     below.set(xlabel="confidence (%)")
     below.margins(y=0.3)
     below.yaxis.set_major_locator(counts_locator(4))

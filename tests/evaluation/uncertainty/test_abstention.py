@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.uncertainty import abstention
+from pipeline.evaluation.uncertainty.assessment import assess
+from pipeline.evaluation.uncertainty.judging import Judgment
 
 
 def test_the_area_is_the_mean_error_over_all_numbers_kept():
@@ -23,9 +25,18 @@ def test_of_images_of_one_confidence_the_order_does_not_matter(by):
     assert curve.area == pytest.approx(curve.risk.mean())
 
 
-def test_who_asks_about_everything_leaves_no_error_and_who_asks_about_nothing_leaves_all():
-    correct = np.array([False, True])
-    assert abstention.asking(np.array([True, True]), correct) == (1.0, 0.0, 0.5)
-    assert abstention.asking(np.array([False, False]), correct) == (0.0, 0.5, 0.5)
-    assert abstention.asking(np.array([True, False]), correct) == (0.5, 0.0, 0.5)
-    assert abstention.asking(np.array([False, True]), correct) == (0.5, 1.0, 0.5)
+@pytest.mark.parametrize(
+    ("ask", "expected"),
+    [
+        ([True, True], (1.0, 0.0, 0.5)),
+        ([False, False], (0.0, 0.5, 0.5)),
+        ([True, False], (0.5, 0.0, 0.5)),
+        ([False, True], (0.5, 1.0, 0.5)),
+    ],
+)
+def test_who_asks_about_everything_leaves_no_error_and_who_asks_about_nothing_leaves_all(ask, expected):
+    # The first image is predicted wrongly, the second rightly.
+    logits, labels = np.eye(2), np.array([1, 1])
+    judgment = Judgment(np.full((2, 2), 0.5), {}, {}, None, np.array(ask))
+    assessment = assess(judgment, logits, labels, temperature=1.0)
+    assert (assessment.asked, assessment.error_of_others, assessment.error) == expected

@@ -1,22 +1,11 @@
 """A cut of benchmarks/uncertainty.py."""
 
-import importlib.util
 import os
-import sys
 from pathlib import Path
 
 import pytest
+from benchmark import load
 from scipy.stats import binom
-
-import pipeline
-
-
-def _benchmark():
-    file = Path(pipeline.__file__).parents[1] / "benchmarks/uncertainty.py"
-    spec = importlib.util.spec_from_file_location("benchmark_of_uncertainty", file)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.real
@@ -26,7 +15,7 @@ def _benchmark():
     reason="REAL_DATA names no folder with photographs: the coverage of sets on real images is not checked",
 )
 def test_sets_of_photographs_reach_their_level_as_often_as_promised():
-    benchmark, folder = _benchmark(), Path(os.environ["REAL_DATA"]) / "clothing10"
+    benchmark, folder = load("uncertainty"), Path(os.environ["REAL_DATA"]) / "clothing10"
     head = benchmark.trained(benchmark.read(folder, "train", each=10))
     others = benchmark.read(folder, "test", each=16)
     rows = benchmark.coverage(head.decision_function(others.features), others.labels, count=60, splits=100)

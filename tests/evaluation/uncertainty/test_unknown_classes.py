@@ -1,25 +1,12 @@
 """benchmarks/unknown_classes.py on images of three colors: each is left out of a network that is trained, then told."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from benchmark import load
 from PIL import Image
-
-import pipeline
 
 EACH = {"train": 24, "validation": 2, "test": 4}
 CLASSES = {"blue": (40, 60, 200), "green": (40, 180, 60), "red": (200, 40, 60)}
-
-
-def _benchmark():
-    file = Path(pipeline.__file__).parents[1] / "benchmarks/unknown_classes.py"
-    spec = importlib.util.spec_from_file_location("benchmark_of_unknown_classes", file)
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -37,7 +24,7 @@ def drawn(tmp_path):
 
 @pytest.mark.slow
 def test_each_class_is_left_out_in_turn_and_told_from_the_others(drawn, monkeypatch):
-    benchmark, learned = _benchmark(), []
+    benchmark, learned = load("unknown_classes"), []
     fit = benchmark.loop.fit
 
     def noted(network, examples, *arguments, **options):

@@ -1,28 +1,10 @@
 """From a recipe to the settings of the training loop."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-from pipeline.core.precision import Precision
 from pipeline.core.recipe import Recipe
 from pipeline.core.types import Budget
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoopSettings:
-    """The settings of `loop.fit`; the fields are those of a recipe's `train`, with the options that count."""
-
-    budget: Budget
-    batch_size: int
-    optimizer: str
-    optimizer_options: Mapping[str, Any]
-    lr: float
-    weight_decay: float
-    schedule: str
-    schedule_options: Mapping[str, Any]
-    precision: Precision
-    feature_cache_mb: int
+from pipeline.training.optim import LoopSettings
 
 
 def loop_settings(recipe: Recipe) -> LoopSettings:
