@@ -1,6 +1,5 @@
 """`orbweaver advise`: which way to adapt a network to these images, with evidence and its price."""
 
-import json
 import math
 import os
 import time
@@ -134,7 +133,7 @@ def command(
     edited = edits.words(resolved, [*map(overridden_key, overrides), *trials.OWN, trials.SPLIT], with_places=True)
     write(answer, again=shell.join(["orbweaver", "advise", *_words(options, [*edited, *sets, *prepared.words])]))
     if as_json:
-        click.echo(json.dumps(plain.as_data(answer), indent=2, ensure_ascii=False))
+        click.echo(plain.as_json(answer))
     else:
         _print(answer, seconds=time.monotonic() - started)
 
@@ -203,7 +202,7 @@ def write(answer: Answer, *, again: str) -> None:
         target.mkdir(parents=True)
         (target / "index.html").write_text(page.page(content), encoding="utf-8")
         (target / "summary.md").write_text(page.as_markdown(content), encoding="utf-8")
-        (target / "advice.json").write_text(json.dumps(plain.as_data(answer), indent=2) + "\n", encoding="utf-8")
+        (target / "advice.json").write_text(plain.as_json(answer) + "\n", encoding="utf-8")
 
 
 def _words(options: Mapping[str, object], sets: Sequence[str]) -> list[str]:
