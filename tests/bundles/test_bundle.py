@@ -19,6 +19,7 @@ from scipy.special import softmax
 from pipeline import tracking
 from pipeline.assembly import certain, final_training
 from pipeline.bundles import bundle, card, contents, description
+from pipeline.bundles.certainty import REFERENCE
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared.manifest import Alike
@@ -148,6 +149,17 @@ def test_a_wrong_byte_is_named(bundled: Path, tmp_path: Path, name: str) -> None
     folder = damaged(bundled, tmp_path / "bundle", name, bytes(content))
     with pytest.raises(InputError, match=rf"{name}: damaged: not what SHA256SUMS says; copy the bundle again$"):
         bundle.load(folder)
+
+
+def test_features_that_are_no_safetensors_are_refused_in_a_line(bundled: Path, tmp_path: Path) -> None:
+    content = (bundled / REFERENCE).read_bytes()
+    for number, broken in enumerate((b"", b"\xff" * 100, content[: len(content) // 2])):
+        folder = damaged(bundled, tmp_path / str(number), REFERENCE, broken)
+        digests.seal(folder)
+        with pytest.raises(
+            InputError, match=r"calibration or outliers in an unknown format .*; copy the bundle again$"
+        ):
+            bundle.load(folder, device="cpu")
 
 
 @pytest.mark.parametrize("name", ["SHA256SUMS", "weights.safetensors"])
