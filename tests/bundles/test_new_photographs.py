@@ -41,7 +41,7 @@ def test_the_scores_are_those_of_evaluate_and_a_test_image_is_new(bundled: Path,
     tested = json.loads((paths.evaluation(1) / "scores.json").read_text(encoding="utf-8"))
     for name in ("accuracy", "macro_f1", "test_images", "confusion", "classes"):
         assert said[name] == tested[name]
-    assert said["interval"][0] <= said["accuracy"] <= said["interval"][1]
+    assert said["interval"]["low"] <= said["accuracy"] <= said["interval"]["high"]
     assert said["not_new"] == []
     [(file, reason)] = said["unusable"].items()
     assert file.endswith("bad.jpg")
