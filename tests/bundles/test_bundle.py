@@ -24,6 +24,8 @@ from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared.manifest import Alike
 from pipeline.datasets.prepared.packed import Packed
+from pipeline.evaluation.compare import repeats
+from pipeline.reporting import confidence_intervals
 from pipeline.stages import bundle as stage
 
 # What a loader may not need; ruamel reads YAML.
@@ -119,6 +121,8 @@ def test_an_ensemble_of_repeats_with_the_same_test_images_has_the_score_of_its_m
     first, second = paths.evaluation(1), paths.evaluation(2)
     shutil.copyfile(first / "predictions.csv", second / "predictions.csv")
     digests.seal(second)
+    tested = [repeats.read(repeats.Folder(Path()), repeat) for repeat in (1, 2)]
+    paths.SUMMARY.write_text(json.dumps(confidence_intervals.summary(tested)), encoding="utf-8")
     said = contents.describe(write(tmp_path / "ensemble", "ensemble"))
     probabilities = [softmax(np.load(one / "logits.npy").astype(np.float64), axis=1) for one in (first, second)]
     actual = [row.split(",")[1] for row in (first / "predictions.csv").read_text(encoding="utf-8").splitlines()[1:]]
