@@ -22,6 +22,8 @@ from filelock import FileLock
 
 from pipeline import tracking
 from pipeline.core import digests, seeding
+from pipeline.evaluation.compare.repeats import read as read_repeat
+from pipeline.reporting import confidence_intervals
 from pipeline.tracking import live, store
 
 # Small copies of the published sets, and a server that gives them: for tests of stages and of whole runs too.
@@ -139,10 +141,8 @@ def write_experiment(root, *, repeats=(1, 2), freeze="3b", seconds=12.0, accurac
     for record in records:
         write_repeat(root, record, accuracy=accuracies[record.repeat], seconds=seconds)
     mean = sum(accuracies.values()) / len(repeats)
-    summary = {name: {"mean": mean, "sd": 0.1, "n": 2} for name in ("accuracy", "macro_f1", "balanced_accuracy")}
-    summary["train_seconds"] = {"mean": seconds, "sd": 0.0, "n": 2}
-    summary["repeats"] = {str(repeat): {"accuracy": value} for repeat, value in accuracies.items()}
-    written_results.write_json(root / "metrics/summary.json", summary)
+    tested = [read_repeat(tracking.Folder(root), repeat) for repeat in repeats]
+    written_results.write_json(root / "metrics/summary.json", confidence_intervals.summary(tested))
     write_text(root / "metrics/report/summary.md", f"accuracy {mean}\n")
     write_text(root / "metrics/report/figures/curves.svg", "<svg/>")
     lock = {"stages": {"preprocess": {"outs": [{"path": "data/packed", "md5": "a" * 32 + ".dir"}]}}}

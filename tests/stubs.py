@@ -225,18 +225,17 @@ def evaluate(repeat: int) -> None:
 
 
 def report() -> None:
+    # They take a while to import, and no other stage needs them.
+    from pipeline.evaluation.compare import repeats
+    from pipeline.reporting import confidence_intervals
+
     recipe = read()
-    scores = {repeat: read_json(f"metrics/evaluate/{repeat}/scores.json") for repeat in recipe["repeats"]}
     times = [read_json(f"metrics/runtime/{repeat}.json")["train_seconds"] for repeat in recipe["repeats"]]
-    means = {
-        name: {"mean": sum(one[name] for one in scores.values()) / len(scores), "n": len(scores)}
-        for name in ("accuracy", "macro_f1", "balanced_accuracy")
-    }
-    each = {str(repeat): {"accuracy": one["accuracy"]} for repeat, one in scores.items()}
-    seconds = {"train_seconds": {"mean": sum(times) / len(times), "n": len(times)}}
-    write("metrics/summary.json", means | seconds | {"repeats": each})
+    tested = [repeats.read(repeats.Folder(Path()), repeat) for repeat in recipe["repeats"]]
+    summary = confidence_intervals.summary(tested)
+    write("metrics/summary.json", summary)
     write("metrics/report/index.html", f"<p>{recipe['network']['freeze']}, {times} s</p>")
-    write("metrics/report/summary.md", f"accuracy {means['accuracy']['mean']}\n")
+    write("metrics/report/summary.md", f"accuracy {summary['accuracy']['mean']}\n")
     write_table("metrics/curves.csv", "epoch,train_loss,train_accuracy", [(1, 1, 0.5), (2, 0.5, 1)])
     told = [
         (repeat, *row.values())

@@ -1,12 +1,18 @@
 """The answer as plain data, for JSON."""
 
+import json
 from typing import Any
 
 from pipeline.advice import curve_words, size_words, tested_words
 from pipeline.advice.answer import Answer, below_best, images_a_second, pair_of, summaries
 from pipeline.advice.backbones import Frozen, best
 from pipeline.evaluation.compare.experiments import Summary
-from pipeline.reporting import aggregate
+from pipeline.reporting import aggregate, confidence_intervals
+
+
+def as_json(answer: Answer) -> str:
+    """Return the same as readable JSON; a NaN, which is no JSON, is a mistake of ours."""
+    return json.dumps(as_data(answer), indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def as_data(answer: Answer) -> dict[str, Any]:
@@ -60,7 +66,7 @@ def _probe(answer: Answer) -> dict[str, Any] | None:
     return {
         "accuracy": beside_probe.probe,
         "difference": pair.difference,
-        "interval": pair.interval(),
+        "interval": confidence_intervals.of_difference(pair.interval()),
         "note": tested_words.probe(answer),
     }
 

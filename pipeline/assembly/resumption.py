@@ -19,7 +19,7 @@ class Resumption(NamedTuple):
 
     Attributes:
         stop: the request to stop.
-        minutes: how often a state is written; 0 for only where the stage is asked to stop.
+        minutes: how often a state is written; 0 for only after each phase and where the stage is asked to stop.
     """
 
     stop: StopRequest

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from pipeline.core.errors import InputError
@@ -70,7 +71,7 @@ def parse(
         reference = load_file(folder / REFERENCE)[FEATURES].float().numpy()
         read = None if calibration is None else Calibration.parse(calibration)
         return Certainty(read, Outliers(**thresholds), reference)
-    except (KeyError, TypeError, OSError) as error:
+    except (KeyError, TypeError, OSError, SafetensorError) as error:
         raise InputError(
             f"{folder}: calibration or outliers in an unknown format ({error}); copy the bundle again"
         ) from None

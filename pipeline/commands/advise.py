@@ -1,6 +1,5 @@
 """`orbweaver advise`: which way to adapt a network to these images, with evidence and its price."""
 
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -116,7 +115,7 @@ def command(
     words_again = _words(options, [*edited, *sets, *begun.prepared.words])
     write(answer, again=shell.join(["orbweaver", "advise", *words_again]))
     if as_json:
-        click.echo(json.dumps(plain.as_data(answer), indent=2, ensure_ascii=False))
+        click.echo(plain.as_json(answer))
     else:
         _print(answer, seconds=time.monotonic() - started)
 
@@ -162,7 +161,7 @@ def write(answer: Answer, *, again: str) -> None:
         target.mkdir(parents=True)
         (target / "index.html").write_text(page.page(content), encoding="utf-8")
         (target / "summary.md").write_text(page.as_markdown(content), encoding="utf-8")
-        (target / "advice.json").write_text(json.dumps(plain.as_data(answer), indent=2) + "\n", encoding="utf-8")
+        (target / "advice.json").write_text(plain.as_json(answer) + "\n", encoding="utf-8")
 
 
 def _words(options: Mapping[str, object], sets: Sequence[str]) -> list[str]:

@@ -141,6 +141,7 @@ def examined(resolved: Resolved) -> dict[str, Any]:
         search,
         image_size=data.image_size,
         on_leak=data.on_leak,
+        split=data.split,
         refuse_duplicates=data.duplicates == "refuse" and own,
         known_overlap=row.known_overlap,
         own=own,

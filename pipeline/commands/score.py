@@ -17,6 +17,7 @@ from pipeline.core.errors import InputError
 from pipeline.datasets.collect import listing
 from pipeline.evaluation.compare import comparison, pairs
 from pipeline.evaluation.compare.experiments import ACCURACY, Comparison, Pair
+from pipeline.evaluation.compare.statistics import Interval
 from pipeline.evaluation.scores import SCORES
 from pipeline.reporting import confidence_intervals
 from pipeline.reporting.signs import DASH
@@ -97,10 +98,11 @@ def as_data(scored: "Sequence[Scored]", compared: Comparison) -> dict[str, Any]:
     bundles = [
         {
             "bundle": one.experiment.name,
-            "interval": summary.interval and list(summary.interval),
+            "interval": _ends(summary.interval),
             "unusable": dict(one.unusable),
             "not_new": None if one.seen is None else list(one.seen),
             **one.scores,
+            "classes": _classes_data(one),
         }
         for one, summary in zip(scored, compared.summaries, strict=True)
     ]
@@ -113,7 +115,7 @@ def _pair_data(pair: Pair) -> dict[str, Any]:
         "a": pair.a,
         "b": pair.b,
         "difference": pair.difference,
-        "interval": list(ends) if (ends := confidence_intervals.of_difference(pair.over_units)) else None,
+        "interval": _ends(confidence_intervals.of_difference(pair.over_units)),
         "only_a_right": tested.only_a,
         "only_b_right": tested.only_b,
         "p": pair.p,
@@ -121,6 +123,22 @@ def _pair_data(pair: Pair) -> dict[str, Any]:
         "better": pair.better,
         "verdict": pair.verdict,
     }
+
+
+def _ends(interval: Interval | None) -> dict[str, float] | None:
+    return interval and interval._asdict()
+
+
+def _classes_data(one: "Scored") -> dict[str, dict[str, float | None]]:
+    """Return the scores of each class, null where its table has a dash; and F1 of a class without a photograph."""
+    predicted = _predicted(one)
+    data: dict[str, dict[str, float | None]] = {name: dict(values) for name, values in one.scores["classes"].items()}
+    for name, values in data.items():
+        if not predicted[name]:
+            values["precision"] = None
+        if not values["support"]:
+            values |= {"recall": None, "f1": None}
+    return data
 
 
 def as_text(scored: "Sequence[Scored]", compared: Comparison) -> str:

@@ -77,7 +77,8 @@ def _loaded(text: str, place: Path) -> Any:
 
     try:
         return YAML(typ="safe").load(text)
-    except (YAMLError, ValueError) as error:
+    # A lookup fails of a value that is not what its tag says, such as `!!bool foo`.
+    except (YAMLError, ValueError, LookupError, RecursionError) as error:
         raise InputError(f"{place}: not YAML: {yaml_limits.reason(error, text)}") from None
 
 

@@ -132,7 +132,7 @@ def committed(path: Path) -> Any:
         text = _printed("show", f"HEAD:./{path.as_posix()}").decode("utf-8")
         yaml_limits.check(text, path)
         return YAML(typ="safe").load(text)
-    except (InputError, YAMLError, ValueError):
+    except (InputError, YAMLError, ValueError, LookupError):
         return None
 
 

@@ -75,7 +75,7 @@ class Recipe(TrainingSettings):
         device: as params.yaml has it; each stage that computes resolves `auto` itself.
         threads: likewise.
         cpu_instructions: those of the CPU's kernels; files of versions without the key have none.
-        checkpoint_every: minutes between two checkpoints of a training; 0 for only where it is asked to stop.
+        checkpoint_every: minutes between two checkpoints of a training; 0 for only after each phase and on a stop.
         mlflow: what of it is shown in MLflow.
         naming: what tells it apart for people.
         own: what the recipe says by itself; None in files of versions that did not write it.

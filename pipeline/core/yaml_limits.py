@@ -72,7 +72,9 @@ def reason(error: Exception, text: str) -> str:
     place = getattr(error, "position", None)
     if isinstance(place, int):
         return f"line {text.count(chr(10), 0, place) + 1}: {getattr(error, 'reason', 'cannot be read')}"
-    return str(error)
+    if isinstance(error, LookupError):
+        return "a value is not what its tag says, such as !!int; take the tag out"
+    return "sections or lists are nested too deep" if isinstance(error, RecursionError) else str(error)
 
 
 def _decoded(path: Path) -> str:
@@ -100,7 +102,8 @@ def _check_sizes(text: str, path: Path) -> None:
         size, anchor = 0, getattr(event, "anchor", None)
         if isinstance(event, events.CollectionStartEvent):
             open_ones.append((anchor, 1))
-            if len(open_ones) > DEEPEST:
+            # The first is around them all.
+            if len(open_ones) - 1 > DEEPEST:
                 raise InputError(f"{place}: more than {DEEPEST} nested sections or lists; settings have fewer")
         elif isinstance(event, events.CollectionEndEvent):
             anchor, size = open_ones.pop()

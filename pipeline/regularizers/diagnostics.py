@@ -14,7 +14,8 @@ class Spread(NamedTuple):
     Attributes:
         entropy: of the layer's own shares, divided by log n: 1 where all n are equal, 0 where one is 1.
         maximum: largest of the layer's own shares, 1/n to 1.
-        mass: the layer's share of the sum over all layers, 0 to 1. GCA learns it; other methods fix it by their scale.
+        mass: the layer's share of the sum over all layers, 0 to 1; NaN where all weights of an image are 0. GCA
+            learns it; other methods fix it by their scale.
     """
 
     entropy: Tensor

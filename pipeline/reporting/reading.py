@@ -72,6 +72,7 @@ def material(recipe: Recipe) -> Material:
             Search(**_json(paths.SEARCH)),
             image_size=settings.image_size,
             on_leak=settings.on_leak,
+            split=settings.split,
             own=dataset["own"],
             # Older experiments did not say.
             tested=dataset.get("tested", ""),

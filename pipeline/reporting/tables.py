@@ -1,6 +1,7 @@
 """Tables and numbers as text: one table serves the Markdown summary and the page."""
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from pipeline.core import percents
@@ -100,10 +101,10 @@ def speed_spread(spread: Spread) -> str:
 def three_figures(value: float) -> str:
     """Return three figures, or all those before the point, without an exponent.
 
-    >>> [three_figures(value) for value in (0.01234, 5.0, 31.27, 86.66666, 250250.4)]
-    ['0.0123', '5', '31.3', '86.7', '250,250']
+    >>> [three_figures(value) for value in (0.00001, 0.01234, 5.0, 31.27, 86.66666, 250250.4)]
+    ['0.00001', '0.0123', '5', '31.3', '86.7', '250,250']
     """
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{float(f'{value:.3g}'):g}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{Decimal(f'{value:.3g}'):f}"
 
 
 def deviation(value: float) -> str:

@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.core import lock_texts, lockfile, paths
@@ -14,6 +13,7 @@ from pipeline.core.records import Record
 from pipeline.core.seeding import digest
 from pipeline.evaluation.compare import repeats
 from pipeline.evaluation.compare.repeats import Files, Folder, Repeat
+from pipeline.reporting import confidence_intervals
 
 # Of a record, what may differ between repeats that DVC takes for up to date: it looks at a training's own code alone,
 # and at no machine.
@@ -64,11 +64,11 @@ def read(files: Files) -> Results:
         IncompleteError: naming a file that is not there, or repeats that are not of one experiment.
     """
     with complete(files.again):
-        summary = _json(files, paths.SUMMARY)
+        summary = _summary(files)
         numbers = sorted(int(name) for name in summary["repeats"])
         repeats = _repeats(files, numbers)
         keys = {key_of(one.record, one.runtime.data_sha256, numbers) for one in repeats}
-        stale = any(_is_stale(summary, one) for one in repeats)
+        stale = not _alike(summary, confidence_intervals.summary(repeats))
         lock = _lock(files)
         stages = _locked(files, lock)
         untested = [number for number in numbers if not _is_tested(stages, number)]
@@ -164,11 +164,25 @@ def _is_tested(stages: Mapping[str, Any], repeat: int) -> bool:
     return md5("train", "outs") == md5("evaluate", "deps")
 
 
-def _json(files: Files, path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(files.read(path))
+def _summary(files: Files) -> dict[str, Any]:
+    """Read summary.json.
+
+    Raises:
+        KeyError, ValueError: if it is not JSON, or names no repeat.
+    """
+    # Of a whole number with thousands of digits, which an edit can leave, no float could be made later.
+    content: Any = json.loads(files.read(paths.SUMMARY), parse_int=float)
+    if not isinstance(content, dict) or not isinstance(content["repeats"], dict) or not content["repeats"]:
+        raise ValueError(f"{paths.SUMMARY} names no repeat")
     return content
 
 
-def _is_stale(summary: Mapping[str, Any], one: Repeat) -> bool:
-    accuracy = summary["repeats"][str(one.number)]["accuracy"]
-    return not math.isclose(accuracy, one.scores.accuracy, abs_tol=1e-6)
+def _alike(value: object, expected: Mapping[str, Any] | float) -> bool:
+    """Return whether a value of JSON is what is expected, up to the last digits of another machine."""
+    if isinstance(expected, Mapping):
+        if not isinstance(value, dict) or value.keys() != expected.keys():
+            return False
+        return all(_alike(value[name], expected[name]) for name in expected)
+    if not isinstance(value, float):
+        return False
+    return math.isclose(value, expected, rel_tol=1e-6, abs_tol=1e-6) or (math.isnan(value) and math.isnan(expected))

@@ -19,10 +19,13 @@ from scipy.special import softmax
 from pipeline import tracking
 from pipeline.assembly import certain, final_training
 from pipeline.bundles import bundle, card, contents, description
+from pipeline.bundles.certainty import REFERENCE
 from pipeline.core import digests, paths
 from pipeline.core.errors import InputError
 from pipeline.datasets.prepared.manifest import Alike
 from pipeline.datasets.prepared.packed import Packed
+from pipeline.evaluation.compare import repeats
+from pipeline.reporting import confidence_intervals
 from pipeline.stages import bundle as stage
 
 # What a loader may not need; ruamel reads YAML.
@@ -118,6 +121,8 @@ def test_an_ensemble_of_repeats_with_the_same_test_images_has_the_score_of_its_m
     first, second = paths.evaluation(1), paths.evaluation(2)
     shutil.copyfile(first / "predictions.csv", second / "predictions.csv")
     digests.seal(second)
+    tested = [repeats.read(repeats.Folder(Path()), repeat) for repeat in (1, 2)]
+    paths.SUMMARY.write_text(json.dumps(confidence_intervals.summary(tested)), encoding="utf-8")
     said = contents.describe(write(tmp_path / "ensemble", "ensemble"))
     probabilities = [softmax(np.load(one / "logits.npy").astype(np.float64), axis=1) for one in (first, second)]
     actual = [row.split(",")[1] for row in (first / "predictions.csv").read_text(encoding="utf-8").splitlines()[1:]]
@@ -148,6 +153,17 @@ def test_a_wrong_byte_is_named(bundled: Path, tmp_path: Path, name: str) -> None
     folder = damaged(bundled, tmp_path / "bundle", name, bytes(content))
     with pytest.raises(InputError, match=rf"{name}: damaged: not what SHA256SUMS says; copy the bundle again$"):
         bundle.load(folder)
+
+
+def test_features_that_are_no_safetensors_are_refused_in_a_line(bundled: Path, tmp_path: Path) -> None:
+    content = (bundled / REFERENCE).read_bytes()
+    for number, broken in enumerate((b"", b"\xff" * 100, content[: len(content) // 2])):
+        folder = damaged(bundled, tmp_path / str(number), REFERENCE, broken)
+        digests.seal(folder)
+        with pytest.raises(
+            InputError, match=r"calibration or outliers in an unknown format .*; copy the bundle again$"
+        ):
+            bundle.load(folder, device="cpu")
 
 
 @pytest.mark.parametrize("name", ["SHA256SUMS", "weights.safetensors"])

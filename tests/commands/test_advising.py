@@ -1,5 +1,6 @@
 """The cheapest candidate of an advice whose candidates were trained on different machines."""
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -245,6 +246,23 @@ def test_a_recommendation_that_gains_nothing_over_a_frozen_probe_says_so(
     assert data["note"].startswith(said)
     assert bool(data["note"]) == bool(said)
     assert plain.as_data(answer)["frozen_probe"] is None
+
+
+def test_a_probe_that_is_as_right_in_every_image_has_no_interval_and_the_data_is_json(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer = advised(monkeypatch)
+    probes = {
+        one.number: Probe("", {row["path"]: row["correct"] == "1" for row in one.predictions})
+        for one in answer.tested.repeats
+    }
+    alike = answer._replace(tested=answer.tested._replace(probes=probes))
+
+    def refused(constant: str) -> None:
+        raise AssertionError(constant)
+
+    probe = json.loads(plain.as_json(alike), parse_constant=refused)["frozen_probe"]
+    assert (probe["difference"], probe["interval"]) == (0.0, None)
 
 
 @pytest.mark.parametrize(

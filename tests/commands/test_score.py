@@ -59,7 +59,7 @@ def test_no_zero_has_a_sign_and_no_difference_is_of_more_than_100_points():
     rights = {"p": [1, 1, 1, 0], "q": [0] * 4}
     text, data = printed(*(scored(name, right, groups=[0, 0, 1, 2]) for name, right in rights.items()))
     assert " to 100.0 " in text
-    assert data["pairs"][0]["interval"][1] == 1
+    assert data["pairs"][0]["interval"]["high"] == 1
 
 
 def test_of_one_group_of_photographs_the_verdict_says_so():
@@ -70,16 +70,21 @@ def test_of_one_group_of_photographs_the_verdict_says_so():
 
 def test_a_class_without_a_photograph_that_is_predicted_is_said_with_its_precision():
     bundles = [scored("one", [1, 1, 0, 0]), scored("two", [1, 1, 1, 1])]
-    text, _ = printed(*bundles)
+    text, data = printed(*bundles)
     assert score.remarks(bundles) == [
         "one: no photograph is of 'b', predicted for 2 photographs: macro-F1 counts an F1 of 0 for each such class, as "
         "scikit-learn does"
     ]
     rows = [line.split() for line in text.splitlines() if line.startswith("b ")]
     assert rows == [["b", "0", "0.0", "–"], ["b", "0", "–", "–"]]
+    nothing = {"recall": None, "f1": None, "support": 0}
+    of_b = [one["classes"]["b"] for one in data["bundles"]]
+    assert of_b == [{"precision": 0.0} | nothing, {"precision": None} | nothing]
+    assert data["bundles"][1]["classes"]["a"] == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "support": 4}
 
 
 def test_the_interval_is_that_of_the_accuracy_before_it():
-    text, _ = printed(scored("one", [1] * 8 + [0] * 2))
+    text, data = printed(scored("one", [1] * 8 + [0] * 2))
     assert re.search(r"^bundle +photographs +accuracy \(%\) +its 95 % interval +macro-F1", text, re.MULTILINE)
+    assert data["bundles"][0]["interval"] == pytest.approx({"low": 0.490, "high": 0.943}, abs=1e-3)
     assert re.search(r"^one +10 +80\.00 +49\.0 to 94\.3\u00a0% ", text, re.MULTILINE)

@@ -2,12 +2,15 @@ import re
 
 import pytest
 
+from pipeline.core.sections import Split
+from pipeline.core.types import PerClass
 from pipeline.datasets.collect.health import examine
 from pipeline.datasets.prepared import leaks
 from pipeline.datasets.prepared.leaks import Leak
 from pipeline.datasets.prepared.manifest import Pair, Rejected, Row
 from pipeline.datasets.prepared.search import Search
 
+SPLIT = Split(test=0.3, val=0.0, seed=0, per_class="none")
 FEW = "classes of fewer than 10 images"
 
 
@@ -21,7 +24,7 @@ def _pair(path: str, of: str, found: str = "features", confirmed: str = "yes") -
 
 def _examined(rows, *, rejected=(), pairs=(), on_leak="refuse", **options):
     """Examine a few images; that they are few is a finding of its own, left out but in its test."""
-    options = {"image_size": 64, "on_leak": on_leak} | options
+    options = {"image_size": 64, "on_leak": on_leak, "split": SPLIT} | options
     report = examine(rows, rejected, pairs, Search(len(rows), 0, 0), **options)
     return report | {"findings": [one for one in report["findings"] if one["what"] != FEW]}
 
@@ -60,10 +63,33 @@ def test_classes_of_very_different_size_are_found():
 def test_classes_of_few_images_are_named_once_with_their_numbers():
     sizes = {"a": 10, "b": 9, "c": 2}
     rows = [_row(f"{label}/{n}") for label, images in sizes.items() for n in range(images)]
-    report = examine(rows, [], [], Search(len(rows), 0, 0), image_size=64, on_leak="refuse")
-    (few,) = [one for one in report["findings"] if one["what"] == FEW]
+    few = _few(rows)
     assert (few["files"], few["stops"]) == (["c: 2", "b: 9"], False)
-    assert "a 7:3 split of 2 images tests on about 1, so the scores of the class say little" in few["advice"]
+    tested = "the test part has about 1 of the 2 images of 'c' (data.split.test: 0.3), so the scores of the class say"
+    assert tested in few["advice"]
+
+
+def _few(rows, split=SPLIT):
+    report = examine(rows, [], [], Search(len(rows), 0, 0), image_size=64, on_leak="refuse", split=split)
+    (few,) = [one for one in report["findings"] if one["what"] == FEW]
+    return few
+
+
+@pytest.mark.parametrize(
+    ("parts", "changes", "tested"),
+    [
+        ([""] * 8, {"test": 0.5}, "about 4 of the 8 images of 'a' (data.split.test: 0.5)"),
+        ([""], {}, "about 1 of the 1 image of 'a' (data.split.test: 0.3)"),
+        (["train"] * 3 + ["test"] * 5, {}, "5 of the 8 images of 'a'"),
+        (["train"] * 8, {}, "0 of the 8 images of 'a'"),
+        ([""] * 8, {"per_class": PerClass(train=4, test=2, val=0)}, "2 of the 8 images of 'a' (data.split.per_class)"),
+        (["train"] * 3 + ["test"] * 5, {"per_class": PerClass(train=3, test=2, val=0)}, "2 of the 8 images of 'a'"),
+        (["train"] * 3 + ["test"] * 5, {"per_class": PerClass(train=3, test=0, val=0)}, "5 of the 8 images of 'a'"),
+    ],
+)
+def test_the_test_images_of_a_small_class_are_those_of_the_settings_or_of_its_part(parts, changes, tested):
+    rows = [_row(f"a/{n}", part=part) for n, part in enumerate(parts)]
+    assert f": the test part has {tested}, so" in _few(rows, SPLIT.model_copy(update=changes))["advice"]
 
 
 def test_images_smaller_than_they_are_packed_are_found():

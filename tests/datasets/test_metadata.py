@@ -285,6 +285,34 @@ def test_texts_that_stand_for_an_empty_cell_are_no_group_and_are_counted(classes
     )
 
 
+def test_a_class_that_is_called_na_is_left_out_with_the_reason_and_counted(folder):
+    _touched(folder, ["6.jpg", "7.jpg"])
+    found = _table(folder, LABELS.replace("owl", "NA") + "6.jpg,tit\n7.jpg,tit\n")
+    assert set(_labels(found).values()) == {"jay", "tit"}
+    reason = "its label 'NA' counts as empty; if that is a class, name it otherwise in metadata.csv"
+    assert found.left_out == [LeftOut("1.jpg", reason), LeftOut("2.jpg", reason)]
+    cells = "2 cells of the column label in metadata.csv taken as empty: 'NA'; if that is a class, name it otherwise"
+    assert cells in found.notes
+
+
+def test_of_two_classes_one_that_is_called_na_is_named_in_the_refusal(folder):
+    _refused(
+        folder, LABELS.replace("owl", "NA"), r"2 cells of the column label in metadata\.csv taken as empty: 'NA'; "
+    )
+
+
+def test_a_part_that_stands_for_an_empty_cell_is_named(classes):
+    lines = [
+        f"{label}/{image}.jpg,{part}\n" for label in ("jay", "owl") for image, part in enumerate(("train", "test"))
+    ]
+    found = _table(classes, f"file_name,part\n{''.join(lines)}jay/2.jpg,NaN\n")
+    reasons = dict(found.left_out)
+    assert reasons["jay/2.jpg"] == "its part 'NaN' counts as empty; name one of train, val, test in metadata.csv"
+    assert any(
+        note.startswith("1 cell of the column part in metadata.csv taken as empty: 'NaN'; ") for note in found.notes
+    )
+
+
 def test_a_class_may_be_called_none(folder):
     found = _table(folder, LABELS.replace("owl", "None"))
     assert set(_labels(found).values()) == {"None", "jay"}

@@ -305,7 +305,8 @@ def test_photographs_from_a_clean_commit_have_no_further_warning():
 def test_a_validation_folder_that_is_taken_as_the_test_part_is_told_among_the_limits():
     rows = [manifest.Row(f"{top}/a/1.jpg", "a", part, 1, top, 99, 99, "RGB", "") for top, part in VAL_AS_TEST.items()]
     search = Search(len(rows), 0, 0)
-    found = health.examine(rows, [], [], search, image_size=64, on_leak="refuse", tested="'val' is the test part")
+    options = {"image_size": 64, "on_leak": "refuse", "split": tiny.experiment().data.split}
+    found = health.examine(rows, [], [], search, **options, tested="'val' is the test part")
     told = notes.limits(material(repeat())._replace(health=found))
     assert told.count("'val' is the test part.") == 1
 

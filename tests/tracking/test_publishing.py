@@ -246,7 +246,7 @@ def test_a_run_that_changes_nothing_is_named_by_its_recipe_and_described_by_thei
     assert found[None].data.tags["mlflow.runName"] == "quick"
     assert found["2"].data.tags["mlflow.runName"] == "quick · repeat 2"
     note = found[None].data.tags["mlflow.note.content"]
-    assert note.startswith("Test accuracy **65.0 ± 10.0 (sd) %** over 2 repeats on synthetic, 6 test images each.")
+    assert note.startswith("Test accuracy **65.0 ± 7.1 (sd) %** over 2 repeats on synthetic, 6 test images each.")
 
 
 def test_our_description_follows_the_scores_and_the_users_own_stays(tracked, files, runs):
@@ -313,6 +313,53 @@ def test_a_summary_of_other_repeats_is_refused(clone, files):
         tracking.IncompleteError, match=r"not the summary of the repeats beside it; `dvc repro` makes it again$"
     ):
         tracking.publish(HERE)
+
+
+def edited(path, change):
+    """Change a file of JSON in place."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda summary: summary["accuracy"].update(mean=0.98),
+        lambda summary: summary["macro_f1"].update(sd=0.0),
+        lambda summary: summary["train_seconds"].update(mean=1),
+        lambda summary: summary.update(top5_accuracy={"mean": 1.0, "n": 2}),
+        lambda summary: summary.pop("balanced_accuracy"),
+        lambda summary: summary.update(accuracy=3),
+        lambda summary: summary["repeats"].update({"1": {"accuracy": "x"}}),
+        lambda summary: summary["repeats"].update({"1": []}),
+        lambda summary: summary["accuracy"].update(n=10**400),
+    ],
+    ids=["mean", "sd", "speed", "added", "removed", "number", "text", "list", "huge"],
+)
+def test_a_summary_that_was_edited_is_refused(clone, files, change):
+    files.experiment(clone)
+    edited(Path("metrics/summary.json"), change)
+    with pytest.raises(
+        tracking.IncompleteError, match=r"^metrics/summary\.json: not the summary of the repeats beside"
+    ):
+        tracking.read(HERE)
+
+
+def test_a_summary_may_differ_in_the_last_digits_which_another_machine_computes(clone, files):
+    files.experiment(clone)
+    edited(Path("metrics/summary.json"), lambda summary: summary["accuracy"].update(mean=0.65 + 1e-9))
+    assert tracking.read(HERE).summary["accuracy"]["mean"] == 0.65 + 1e-9
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "null", '"repeats"', '{"repeats": {}}', '{"repeats": 3}', '{"repeats": {"x": 1}}']
+)
+def test_a_summary_that_names_no_repeats_is_refused(clone, files, text):
+    files.experiment(clone)
+    Path("metrics/summary.json").write_text(text, encoding="utf-8")
+    with pytest.raises(tracking.IncompleteError, match=r"^not files of this version: "):
+        tracking.read(HERE)
 
 
 def test_repeats_of_two_experiments_are_refused(clone, files):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect import metadata, parts
+from pipeline.datasets.collect import empty_cells, metadata, parts
 from pipeline.datasets.collect.left_out import OUTSIDE
 from pipeline.datasets.collect.listing import (
     OUR_FILES,
@@ -132,7 +132,7 @@ def _by_table(folder: Path, table: Metadata) -> tuple[list[ClassFolder], list[Im
     """Return the classes of the table, as if they were folders, and all files; none is loose."""
     labels = sorted({entry.label for entry in table.entries.values()} - {""})
     too_few = f"{folder / metadata.NAME}: number of different labels: {len(labels)}; two or more are needed"
-    _check_labels(folder, labels, too_few=lambda: too_few)
+    _check_labels(folder, labels, too_few=lambda: "; ".join([too_few, *empty_cells.notes(table.empty, metadata.NAME)]))
     files = []
     inside = listed(folder, {*OUR_FILES, metadata.NAME})
     tops = [top.name for top in inside if top.is_dir() and parts.part_of(top.name)]

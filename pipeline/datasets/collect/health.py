@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.core.counting import counted
+from pipeline.core.sections import Split
 from pipeline.datasets.collect import left_out, repeated
 from pipeline.datasets.collect.findings import Finding
 from pipeline.datasets.collect.likely_groups import likely
+from pipeline.datasets.collect.listing import quoted
 from pipeline.datasets.collect.parts import TEST
 from pipeline.datasets.prepared import groups
 from pipeline.datasets.prepared.leaks import Choice
@@ -16,7 +18,7 @@ from pipeline.datasets.prepared.search import Search, words
 
 # From this ratio of the largest to the smallest class, accuracy hardly depends on the small ones.
 UNEVEN = 3.0
-# A class of fewer images has at most three test images when 7:3 are divided.
+# A class of fewer images has at most three test images where three in ten are tested.
 FEW = 10
 
 # What validation images are told by that are taken as the test part.
@@ -31,6 +33,7 @@ def examine(
     *,
     image_size: int,
     on_leak: Choice,
+    split: Split,
     refuse_duplicates: bool = False,
     known_overlap: str = "",
     own: bool = False,
@@ -45,6 +48,7 @@ def examine(
         search: what was compared to find them.
         image_size: side of the packed images, in pixels.
         on_leak: treatment of one image in two parts.
+        split: the settings of the division.
         refuse_duplicates: whether confirmed copies in two classes stop a run.
         known_overlap: images shared with the pre-training data; empty if none are known.
         own: whether the set is in the user's folder, where names may suggest groups.
@@ -64,7 +68,7 @@ def examine(
         *repeated.repeated(rows, pairs, on_leak, refuse_duplicates),
         *repeated.alike(pairs),
         *_likely_groups(suggested),
-        *_few(classes),
+        *_few(classes, rows, split),
         *_uneven(classes),
         *_small(rows, image_size),
         *_converted(rows),
@@ -116,16 +120,27 @@ def _tested(rows: Sequence[Row], remark: str) -> Iterator[Finding]:
         yield Finding(TESTED, [remark], advice, files_in_all=sum(row.part == TEST for row in rows))
 
 
-def _few(classes: Counter[str]) -> Iterator[Finding]:
+def _few(classes: Counter[str], rows: Sequence[Row], split: Split) -> Iterator[Finding]:
     """Yield classes of so few images that their scores say little."""
     if few := sorted((images, label) for label, images in classes.items() if images < FEW):
-        least = few[0][0]
-        tested = max(1, round(0.3 * least))
         advice = (
-            f"add images, or leave the class out: a 7:3 split of {counted(least, 'image')} tests on about {tested}, so "
-            "the scores of the class say little"
+            f"add images, or leave the class out: the test part has {_tested_of(few[0][1], rows, split)}, so the "
+            "scores of the class say little"
         )
         yield Finding(f"classes of fewer than {FEW} images", [f"{label}: {images}" for images, label in few], advice)
+
+
+def _tested_of(label: str, rows: Sequence[Row], split: Split) -> str:
+    """Return how many images of a class are tested, in words, with the setting that it follows from."""
+    parts = [row.part for row in rows if row.label == label]
+    images, of = len(parts), f"of the {counted(len(parts), 'image')} of {quoted(label)}"
+    drawn = 0 if split.per_class == "none" else split.per_class.test
+    if any(row.part for row in rows):
+        tested = parts.count(TEST)
+        return f"{min(tested, drawn) if drawn else tested} {of}"
+    if drawn:
+        return f"{min(drawn, images)} {of} (data.split.per_class)"
+    return f"about {max(1, min(round(split.test * images), images - 1))} {of} (data.split.test: {split.test:g})"
 
 
 def _uneven(classes: Counter[str]) -> Iterator[Finding]:

@@ -5,7 +5,6 @@ Its name and its column `file_name` are those of the image folders of Hugging Fa
 
 import csv
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from typing import NamedTuple
 from pipeline.core import paths
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect import spreadsheet
+from pipeline.datasets.collect import empty_cells, spreadsheet
 from pipeline.datasets.collect.left_out import UNLISTED
 from pipeline.datasets.collect.listing import name_fault, names, quoted
 from pipeline.datasets.collect.parts import TEST, part_of
@@ -22,11 +21,6 @@ NAME = "metadata.csv"
 FILE = "file_name"
 # What a class cannot be called, as predictions are sorted into folders of these names.
 _NO_FOLDERS = (".", "..")
-# How programs of statistics write an empty cell.
-_EMPTY = ("NA", "NaN", "nan")
-# How spreadsheets, databases and Python do too, in any case. Of groups alone: a class may be called None, and as a part
-# such a text is refused, but as a group it would join every photograph without one.
-_NO_GROUP = ("na", "n/a", "#n/a", "#na", "<na>", "nan", "none", "null")
 
 
 class Entry(NamedTuple):
@@ -55,14 +49,14 @@ class Metadata(NamedTuple):
         columns: those of `Entry` that it has.
         tested: how the table calls the validation images that are taken as the test part; "" where none are.
         not_read: the names of further columns, in order.
-        no_group: how often each text is in the column `group` that stands for an empty cell.
+        empty: of the cells with a text that stands for an empty one, the text, by column and path.
     """
 
     entries: dict[str, Entry]
     columns: frozenset[str]
     tested: str = ""
     not_read: tuple[str, ...] = ()
-    no_group: Mapping[str, int] = {}
+    empty: Mapping[str, Mapping[str, str]] = {}
 
     @property
     def parts(self) -> list[str]:
@@ -76,12 +70,7 @@ class Metadata(NamedTuple):
             yield f"the classes are those of the column label in {NAME}, whatever folders are called"
         if self.not_read:
             yield f"columns of {NAME} that are not read: {names(self.not_read)}; read are label, part and group"
-        if cells := sum(self.no_group.values()):
-            texts = names(sorted(self.no_group))
-            yield (
-                f"{counted(cells, 'cell')} of the column group in {NAME} taken as empty: {texts}; give a group another "
-                "name if it is called that"
-            )
+        yield from empty_cells.notes(self.empty, NAME)
 
     def has(self, column: str) -> bool:
         """Return whether it has one of the columns of `Entry`."""
@@ -98,6 +87,8 @@ class Metadata(NamedTuple):
         entry = self.entry(path)
         for column in ("label", "part"):
             if self.has(column) and not getattr(entry, column):
+                if text := self.empty.get(column, {}).get(_plain(path)):
+                    return empty_cells.reason(column, text)
                 return f"has no {column} {UNLISTED}"
         return ""
 
@@ -117,32 +108,40 @@ def read(folder: Path) -> Metadata | None:
     not_read = tuple(title for cell, name in zip(header, columns, strict=True) if not name and (title := cell.strip()))
     entries: dict[str, Entry] = {}
     called: dict[str, str] = {}
-    no_group: Counter[str] = Counter()
+    empty: dict[str, dict[str, str]] = {}
     for number, line in lines:
         if len(line) != len(columns):
             raise InputError(
                 f"{file}: line {number} has {counted(len(line), 'cell')}, the header {len(columns)}; mend the line"
             )
-        cells = _cells(columns, line, no_group)
+        texts = _texts(columns, line)
+        cells = {name: "" if empty_cells.is_empty(name, text) else text for name, text in texts.items()}
         path = _plain(cells[FILE])
         if not path or path in entries:
             fault = "is named twice" if path else "is empty"
             raise InputError(f"{file}: line {number}: {FILE} {cells[FILE]!r} {fault}; list each file once")
         part = _part(file, number, cells.get("part", ""))
         called.setdefault(part, cells.get("part", ""))
+        for name, text in texts.items():
+            if text and not cells[name]:
+                empty.setdefault(name, {})[path] = text
         entries[path] = Entry(_named(file, number, cells, "label"), part, _named(file, number, cells, "group"))
-    if not entries:
-        raise InputError(f"{file}: has no line below the header; list the photographs, or remove the table")
     present = frozenset(columns) & frozenset(Entry._fields)
-    _check_groups(file, (entry.group for entry in entries.values()))
-    for column in ("label", "part"):
-        if column in present and not any(getattr(entry, column) for entry in entries.values()):
-            raise InputError(f"{file}: the column {column} is empty; fill it in, or remove it")
+    _check_filled(file, present, list(entries.values()))
     if "train" in called and "val" in called and TEST not in called:
         # As folders of these names are taken.
         entries = {path: one._replace(part=TEST if one.part == "val" else one.part) for path, one in entries.items()}
-        return Metadata(entries, present, called["val"], not_read, no_group)
-    return Metadata(entries, present, not_read=not_read, no_group=no_group)
+        return Metadata(entries, present, called["val"], not_read, empty)
+    return Metadata(entries, present, not_read=not_read, empty=empty)
+
+
+def _check_filled(file: Path, present: frozenset[str], entries: Sequence[Entry]) -> None:
+    if not entries:
+        raise InputError(f"{file}: has no line below the header; list the photographs, or remove the table")
+    _check_groups(file, (entry.group for entry in entries))
+    for column in ("label", "part"):
+        if column in present and not any(getattr(entry, column) for entry in entries):
+            raise InputError(f"{file}: the column {column} is empty; fill it in, or remove it")
 
 
 def check_listed(folder: Path, metadata: Metadata, paths: Iterable[str]) -> None:
@@ -212,13 +211,9 @@ def _check_groups(file: Path, groups: Iterable[str]) -> None:
             raise InputError(f"{file}: the groups {other!r} and {group!r} differ only in case; spell both alike")
 
 
-def _cells(columns: Sequence[str], line: Sequence[str], no_group: Counter[str]) -> dict[str, str]:
-    """Return a line's texts by column, "" for one that stands for an empty cell, and count such groups."""
-    cells = {name: unicodedata.normalize("NFC", cell.strip()) for name, cell in zip(columns, line, strict=True) if name}
-    if (group := cells.get("group", "")).casefold() in _NO_GROUP:
-        no_group[group] += 1
-        cells["group"] = ""
-    return {name: "" if text in _EMPTY else text for name, text in cells.items()}
+def _texts(columns: Sequence[str], line: Sequence[str]) -> dict[str, str]:
+    """Return a line's texts by column."""
+    return {name: unicodedata.normalize("NFC", cell.strip()) for name, cell in zip(columns, line, strict=True) if name}
 
 
 def _part(file: Path, number: int, name: str) -> str:

@@ -16,7 +16,9 @@ def path_of(name: str) -> str:
 
 
 def name_fault(name: str) -> str:
-    """Describe why a name is unsafe, or cannot be written on every system; return an empty string if it is fine.
+    """Describe why a name is unsafe on some system; return an empty string if it is fine.
+
+    Names that one system alone cannot write, such as `a?b` or `con` on Windows, are left to it.
 
     >>> name_fault("a/../../b")
     'leads out of the archive'

@@ -65,7 +65,7 @@ def split(
         train_fraction: of each class's training images, those that are used; at least one.
 
     Returns:
-        One entry per row, or per drawn row, in the rows' order.
+        One entry per image that is in a part, in the rows' order.
 
     Raises:
         InputError: if a class has too few images for the draw, or none in training or test; for `per_class` with named

@@ -3,8 +3,8 @@
 Every parameter belongs to exactly one step. Strategies freeze whole stages, phases may freeze up to any step, and the
 training loop may run the frozen steps separately.
 
-Stages follow the resolution, as in ResNet: `stem` goes down to a quarter of the input's side (VGG-16's to a half,
-GoogLeNet's to an eighth), and `block4` ends with the last feature map.
+Stages follow the resolution. `stem` ends at a quarter of the input's side in ResNet, at a half in EfficientNet,
+MobileNetV2 and VGG-16, at an eighth in GoogLeNet, and with tokens in ViT; `block4` ends with the last feature map.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
