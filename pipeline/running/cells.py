@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 from pipeline.config import Resolved
 from pipeline.core import paths, provenance, seeding
 from pipeline.core.errors import InputError
-from pipeline.core.overrides import overridden_key, override, with_data_set
+from pipeline.core.overrides import override, with_data_set
 from pipeline.datasets.collect import bringing
 from pipeline.experiments import cloning
 from pipeline.preview import refusals
 from pipeline.preview.overriding import UnknownKeyError, places, read_each
-from pipeline.running import edits, own_files
+from pipeline.running import own_files
 from pipeline.running.executors.contract import Task
+from pipeline.studies import set_for_all
 from pipeline.studies.definition import Named, Study
 
 # What a result follows from; how it is shown is none of it.
@@ -76,19 +77,21 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
 
     Args:
         named: the study.
-        data: in place of the data set of every cell.
+        data: in place of the data set of every cell; where cells differ in it, only those that have it are returned.
         sets: further overrides, which win over the study's own.
 
     Raises:
-        InputError: for the first cell that params.yaml cannot take, by its name, and for two data sets.
+        InputError: for the first cell that params.yaml cannot take, by its name, for two data sets, and for one that
+            is to select cells and that none has.
     """
-    for_all = with_data_set(data, sets)
+    selecting, for_all = set_for_all.selection(named, with_data_set(data, sets))
     if not paths.PARAMS.exists():
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
     settings = named.study.settings()
     overrides = {name: _joined(named.study.set | own, for_all) for name, own in settings.items()}
     code, files = _code(), _files()
     by_key: dict[str, Cell] = {}
+    there: list[str] = []
     content_of = _content_of()
     with closing(read_each(overrides.values())) as read:
         for name, words in overrides.items():
@@ -99,9 +102,13 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
             except InputError as error:
                 reason = _in_its_words(str(error), named.study.set | settings[name])
                 raise InputError(f"{named.file}: cell {name!r}: {reason}") from None
+            there.append(resolved.recipe.data.set)
+            if selecting and there[-1] != selecting:
+                continue
             cell = _cell(name, words, resolved, code, basis=files, content_of=content_of)
             first = by_key.get(cell.key)
             by_key[cell.key] = first._replace(same=(*first.same, name)) if first else cell
+    set_for_all.check_selection(named, selecting, by_key, there)
     return list(by_key.values())
 
 
@@ -123,8 +130,11 @@ def _in_its_words(message: str, own: Mapping[str, Any]) -> str:
 
 
 def kept_name(planned: Sequence[Cell], name: str) -> str:
-    """Return the name under which a cell is listed, which may be that of another one that is the same experiment."""
-    return next(cell.name for cell in planned if name in (cell.name, *cell.same))
+    """Return the name under which a cell is listed, which may be that of another one that is the same experiment.
+
+    A cell that was not selected is not listed; its own name is returned.
+    """
+    return next((cell.name for cell in planned if name in (cell.name, *cell.same)), name)
 
 
 def _joined(settings: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...]:
@@ -189,16 +199,6 @@ def check_places(planned: Iterable[Cell]) -> None:
                 raise InputError(f"{key}: {place!r} does not exist; give the absolute path of what is there")
         except InputError as error:
             raise InputError(f"cell {cell.name!r}: {error}") from None
-
-
-def set_for_all(planned: Sequence[Cell]) -> str:
-    """Return in a sentence what params.yaml sets that no cell sets itself; empty where it sets nothing.
-
-    That is what is not `auto` at its top or was edited since the commit, as far as it has an effect on the first cell.
-    """
-    own = {overridden_key(word) for cell in planned for word in cell.overrides}
-    words = edits.words(planned[0].resolved, own)
-    return f"{paths.PARAMS} sets for all cells: {' '.join(words)}" if words else ""
 
 
 def _files() -> str:
