@@ -191,12 +191,10 @@ def check_places(planned: Iterable[Cell]) -> None:
             first.setdefault((cell.resolved.recipe.data.set, key, place), cell)
     for (data, key, place), cell in first.items():
         try:
-            if key == "folder":
-                bringing.check(data, place)
-            elif key == "weights_file":
+            if key == "weights_file":
                 refusals.check_weights_file(place)
-            elif not cell.own[place]:
-                raise InputError(f"{key}: {place!r} does not exist; give the absolute path of what is there")
+            else:
+                bringing.check(data, place)
         except InputError as error:
             raise InputError(f"cell {cell.name!r}: {error}") from None
 

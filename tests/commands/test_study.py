@@ -308,6 +308,24 @@ def test_another_photograph_makes_another_experiment(tmp_path: Path) -> None:
     assert before.key != after.key
 
 
+def test_a_photograph_in_a_sets_own_folder_of_the_archive_makes_another_experiment(tmp_path: Path) -> None:
+    (tmp_path / "cub200").mkdir()
+    named = definition.find("csca-table1")
+    (tmp_path / "cub200" / "1.jpg").write_bytes(b"1")
+    before = cells.plan(named, data="cub200", sets=[f"archive={tmp_path}"])
+    (tmp_path / "cub200" / "1.jpg").write_bytes(b"2")
+    after = cells.plan(named, data="cub200", sets=[f"archive={tmp_path}"])
+    assert not {cell.key for cell in before} & {cell.key for cell in after}
+
+
+def test_a_set_without_a_folder_in_an_archive_of_several_is_refused_before_any_cell_begins(tmp_path: Path) -> None:
+    (tmp_path / "cub200").mkdir()
+    planned = cells.plan(definition.find("csca-table1"), sets=[f"archive={tmp_path}"])
+    line = f"cell 'cars-resnet50': archive: '{tmp_path}' has folders of other sets and none of Stanford Cars, which"
+    with pytest.raises(InputError, match=re.escape(line)):
+        cells.check_places(planned)
+
+
 @pytest.mark.parametrize("folder", ["data/own", str(ROOT / "studies")])
 def test_a_cell_says_what_its_photographs_hold_by_the_place_that_its_clone_reads(folder: str) -> None:
     (cell,) = cells.plan(definition.find("ecsm-table8"), sets=["data=folder", f"folder={folder}"])
@@ -506,7 +524,8 @@ def test_what_params_yaml_sets_for_all_cells_is_said_and_what_has_no_effect_is_n
     [
         (["data=folder", "folder=/does/not/exist"], "folder: '/does/not/exist' does not exist; give the folder that"),
         (["data=folder", "folder=photographs"], "folder: 'photographs' is relative"),
-        (["data=dogs", "archive=/does/not/exist"], "archive: '/does/not/exist' does not exist; give the absolute path"),
+        (["data=dogs", "archive=/does/not/exist"], "archive: '/does/not/exist' does not exist; give the file or"),
+        (["data=dogs", "archive=sets"], "archive: 'sets' is relative, which queued runs would not find"),
         (["weights=file", "weights_file=/gone.pth"], "weights_file: '/gone.pth' is not a file; name the file of"),
         (["weights=file"], "weights_file: weights is 'file' but none is named; add -S weights_file=/path/to/it"),
     ],
