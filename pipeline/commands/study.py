@@ -11,6 +11,7 @@ import click
 from pipeline.core import paths, shell
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
+from pipeline.core.overrides import with_data_set
 from pipeline.core.shortening import cut
 from pipeline.preview import overriding
 from pipeline.reporting import text_tables
@@ -204,7 +205,16 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     )
     commands = [_again(command, name, data, sets) for command in ("run", "report")]
     study = named.study.model_copy(update={"baseline": cells.kept_name(planned, named.study.first())})
-    content = page.content(named.name, study, results, commands=commands, shared=departures.set_for_all(planned))
+    _, words = set_for_all.selection(named, with_data_set(data, sets))
+    apart = departures.from_printed(named, planned, words)
+    content = page.content(
+        named.name,
+        study,
+        [one._replace(elsewhere=one.cell in apart.elsewhere) for one in results],
+        commands=commands,
+        shared=departures.set_for_all(planned),
+        departures=apart.lines,
+    )
     folder = paths.STUDIES / named.name
     with paths.written_whole(folder) as target:
         gathering.write(target, content)

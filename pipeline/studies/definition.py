@@ -31,10 +31,17 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class Source(_Part):
-    """Where the figures were printed."""
+    """Where the figures were printed.
+
+    Attributes:
+        paper: whose they are.
+        table: where in it.
+        data: the set that they are of, where the study takes the user's photographs as that set is not public.
+    """
 
     paper: str
     table: str
+    data: str = ""
 
 
 class Cell(_Part):

@@ -37,7 +37,13 @@ class Compared(NamedTuple):
 
 
 def content(
-    name: str, study: Study, cells: Sequence[Result], *, commands: Sequence[str], shared: str = ""
+    name: str,
+    study: Study,
+    cells: Sequence[Result],
+    *,
+    commands: Sequence[str],
+    shared: str = "",
+    departures: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the content of the page and of the Markdown.
 
@@ -47,6 +53,7 @@ def content(
         cells: its cells in order.
         commands: what makes the page again.
         shared: a sentence on what params.yaml sets for all cells; empty where it sets nothing.
+        departures: how cells differ from what was printed, a sentence each.
     """
     grouped = results.groups(cells, study.first())
     # Once for the answer and the table: the pairs of a thousand cells are half a million.
@@ -60,6 +67,7 @@ def content(
         "answer": answer(cells, grouped, differences),
         "images": [_images(group) for group in grouped],
         "shared": shared,
+        "departures": list(departures),
         "over": results.over(grouped),
         "missing": _missing(cells),
         "results": tables.results(listed),
@@ -171,6 +179,7 @@ def as_markdown(values: Mapping[str, Any]) -> str:
     parts = [
         f"# {literal(values['title'])}",
         *source,
+        *map(literal, values["departures"]),
         *(f"Images: {literal(line)}." for line in values["images"]),
         *([literal(values["shared"])] if values["shared"] else []),
         " ".join(literal(line) for line in values["answer"]),

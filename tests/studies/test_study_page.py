@@ -18,7 +18,7 @@ from pipeline.reporting.figures import curves
 from pipeline.reporting.material import Probe
 from pipeline.reporting.signs import DASH
 from pipeline.running.executors import logs
-from pipeline.studies import charts, page, results, tables
+from pipeline.studies import charts, dots, page, results, tables
 from pipeline.studies.definition import Printed, Study
 from pipeline.studies.results import Result
 
@@ -498,6 +498,23 @@ def test_what_params_yaml_sets_for_all_cells_is_on_the_page(told: dict[str, obje
     content = page.content("mine", STUDY, FOUND, commands=AGAIN, shared=line)
     assert all(line in text for text in (page.page(content), page.as_markdown(content)))
     assert all("sets for all" not in text for text in (page.page(told), page.as_markdown(told)))
+
+
+@pytest.mark.usefixtures("uncharted")
+def test_how_cells_differ_from_what_was_printed_is_on_the_page_below_its_source() -> None:
+    line = "Differs from the study's file: lr=0.01; the printed figures are of other settings."
+    content = page.content("mine", STUDY, FOUND, commands=AGAIN, departures=[line])
+    assert f"- {line}" not in page.as_markdown(content)
+    assert page.as_markdown(content).split("\n\n")[1:3] == ["Source: A paper, Table 5.", line]
+    assert re.search(r"Source: A paper, Table 5\.</p>\n<p class=\"legend\">Differs from ", page.page(content))
+
+
+def test_figures_of_another_data_set_are_not_marked_in_the_chart(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = list[float | None]()
+    monkeypatch.setattr(dots, "accuracies", lambda rows, *_: drawn.extend(row.printed for row in rows) or b"<svg/>")
+    cells = [FOUND[0], FOUND[1]._replace(elsewhere=True)]
+    charts.answer(results.Group("g", cells, "head"))
+    assert drawn[:2] == pytest.approx([0.8743, None])
 
 
 def test_an_interval_of_a_difference_ends_at_100_points_and_none_of_equal_ones_is_printed() -> None:
