@@ -105,3 +105,10 @@ def test_the_methods_of_two_tables_agree_where_both_print_them() -> None:
     assert (table7["mit67-spa_gca"].sd, table7["mit67-gca_spa"].sd) == (0.13, 0.07)
     gca = printed("spa_gca-table5")["caltech256_30-gca"]
     assert gca == printed("spa_gca-table6")["r4"]
+
+
+@pytest.mark.parametrize("part", ["figure2", "table4", "table5", "table6", "table7"])
+def test_what_ours_adds_to_the_text_of_spa_gca_is_with_each_of_its_studies(part: str) -> None:
+    slips = definition.find(f"spa_gca-{part}").study.slips
+    for words in ("ours flips too", "in the recipe's options", "Ours have a mean of 1, as those of AFA"):
+        assert sum(words in slip for slip in slips) == 1, words
