@@ -15,10 +15,11 @@ from pipeline.running import edits
 from pipeline.running.cells import Cell
 from pipeline.studies.definition import Named
 
-# What a figure is not of: the user's machine and files, what is written beside, and over how many repeats a mean is.
+# What a figure is not of: the user's machine and files, what is written beside, and how many repeats and draws of
+# images a mean is over, which tables of results show.
 NO_SETTINGS = (
     *("folder", "archive", "weights_file", "device", "threads", "cpu_instructions"),
-    *("checkpoint_every", "mlflow", "repeats"),
+    *("checkpoint_every", "mlflow", "repeats", "defaults.data.split.division"),
 )
 
 

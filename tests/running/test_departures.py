@@ -33,10 +33,11 @@ def differs(words: str) -> str:
         ("ecsm-table5", ["recipe=quick", "data=folder", "budget=1"], [differs("recipe=quick, data=folder, budget=1")]),
         ("ecsm-table5", ["attention=none"], []),
         ("csca-table1", ["repeats=[1]", "threads=1", "device=cpu"], []),
+        ("spa_gca-table6", ["defaults.data.split.division=1"], []),
         ("csca-table1", ["budget=1"], [differs("budget=1")]),
         ("quick-strategies", ["budget=1"], []),
     ],
-    ids=["others", "its own", "of the machine", "a value", "of one's own"],
+    ids=["others", "its own", "of the machine", "one draw", "a value", "of one's own"],
 )
 def test_settings_that_are_not_the_files_are_said(name: str, sets: list[str], lines: list[str]) -> None:
     assert [line for line in apart(name, *sets).lines if line not in SPIDERS] == lines
