@@ -75,6 +75,7 @@ def content(
         "repeats": tables.repeats(listed),
         "groups": [_compared(*one) for one in zip(grouped, differences, strict=True)],
         "classes": {one.cell: tables.classes(one) for one in listed if one.printed and one.printed.classes},
+        "unnamed": {one.cell: line for one in listed if (line := _unnamed(one, study))},
         "slips": study.slips,
     }
 
@@ -104,6 +105,16 @@ def _missing(cells: Sequence[Result]) -> list[str]:
     if sum(map(len, reasons.values())) > results.MOST_SHOWN:
         return [f"{some(names, results.MOST_SHOWN)}: {reason}" for reason, names in reasons.items()]
     return [f"{one.cell}: {one.missing}" for one in cells if not one.repeats]
+
+
+def _unnamed(one: Result, study: Study) -> str:
+    """Return that none of the printed classes is among a cell's own; empty where one is."""
+    ours = {name for repeat in one.repeats for name in repeat.record.data.classes}
+    if not one.printed or not one.printed.classes or not ours or ours & set(one.printed.classes):
+        return ""
+    data = study.source.data if study.source else ""
+    way = f"; of a copy of the paper's own images, `--data {data}` reads the paper's class names" if data else ""
+    return f"None of the printed classes is among the images of {one.cell}{way}."
 
 
 def _images(group: Group) -> str:
@@ -191,12 +202,17 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         *(["## Known errors in the printed table", _listed(values["slips"])] if values["slips"] else []),
         *[literal(one.of) for one in values["groups"] if one.of],
         *[part for one in values["groups"] for part in _comparison(one)],
-        *[part for cell, table in values["classes"].items() for part in (f"## Classes of {cell}", markdown(table))],
+        *[part for cell, table in values["classes"].items() for part in _classes(cell, table, values["unnamed"])],
         "## Repeats",
         markdown(values["repeats"]),
         *(f"    {command}" for command in values["commands"]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _classes(cell: str, table: Table, unnamed: Mapping[str, str]) -> list[str]:
+    note = [literal(unnamed[cell])] if cell in unnamed else []
+    return [f"## Classes of {cell}", markdown(table), *note]
 
 
 def _listed(lines: Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from pipeline.reporting.material import Probe
 from pipeline.reporting.signs import DASH
 from pipeline.running.executors import logs
 from pipeline.studies import charts, dots, page, results, tables
-from pipeline.studies.definition import Printed, Study
+from pipeline.studies.definition import Printed, PrintedClass, Study
 from pipeline.studies.results import Result
 
 IMAGES = 40
@@ -507,6 +507,23 @@ def test_how_cells_differ_from_what_was_printed_is_on_the_page_below_its_source(
     assert f"- {line}" not in page.as_markdown(content)
     assert page.as_markdown(content).split("\n\n")[1:3] == ["Source: A paper, Table 5.", line]
     assert re.search(r"Source: A paper, Table 5\.</p>\n<p class=\"legend\">Differs from ", page.page(content))
+
+
+@pytest.mark.usefixtures("uncharted")
+def test_where_no_printed_class_is_among_the_images_the_page_says_so(told: dict[str, object]) -> None:
+    printed = Printed(accuracy=90.25, classes={"Lycosa": PrintedClass(precision=94.12, recall=86.49)})
+    source = STUDY.source.model_copy(update={"data": "spiders"}) if STUDY.source else None
+    study = STUDY.model_copy(update={"source": source})
+    content = page.content("mine", study, [FOUND[0], FOUND[1]._replace(printed=printed), FOUND[2]], commands=AGAIN)
+    line = (
+        "None of the printed classes is among the images of top; of a copy of the paper's own images, `--data spiders` "
+        "reads the paper's class names."
+    )
+    assert content["unnamed"] == {"top": line}
+    assert line in page.as_markdown(content)
+    assert "None of the printed classes is among the images of top" in page.page(content)
+    # Of the other study one is.
+    assert told["unnamed"] == {}
 
 
 def test_figures_of_another_data_set_are_not_marked_in_the_chart(monkeypatch: pytest.MonkeyPatch) -> None:
