@@ -84,7 +84,7 @@ class Study(_Part):
             any word with named choices, each a `set` of its own.
         baseline: the cell that the others are compared with; by default the first.
         printed: the paper's figures by cell.
-        slips: what is known to be wrong or unclear in what was printed, a sentence each.
+        slips: what is known to be wrong or unclear in what was printed, and where ours differs, a sentence each.
     """
 
     title: Annotated[str, Field(min_length=1)]

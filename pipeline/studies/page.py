@@ -199,7 +199,11 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         markdown(values["results"]),
         literal(values["over"]),
         *([literal(values["probe"])] if values["probe"] else []),
-        *(["## Known errors in the printed table", _listed(values["slips"])] if values["slips"] else []),
+        *(
+            ["## Errors in the printed table, and where ours differs", _listed(values["slips"])]
+            if values["slips"]
+            else []
+        ),
         *[literal(one.of) for one in values["groups"] if one.of],
         *[part for one in values["groups"] for part in _comparison(one)],
         *[part for cell, table in values["classes"].items() for part in _classes(cell, table, values["unnamed"])],

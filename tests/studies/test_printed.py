@@ -119,7 +119,9 @@ def test_what_ours_adds_to_the_text_of_spa_gca_is_with_each_of_its_studies(part:
 def test_a_study_with_printed_figures_of_caltech_says_that_ours_draws_anew(part: str) -> None:
     """Which spreads more than the figures do, by the binomial law of 5,140 images, two of Table 4 aside."""
     name = f"spa_gca-{part}"
-    assert any("`-S defaults.data.split.division=1` draws once" in slip for slip in definition.find(name).study.slips)
+    assert any(
+        "-S defaults.data.split.division=1 they are drawn once" in slip for slip in definition.find(name).study.slips
+    )
     of_caltech = [one for cell, one in printed(name).items() if cell.startswith(("caltech256", "r"))]
     spreads = [(one.sd, 100 * math.sqrt(a * (1 - a) / 5140)) for one in of_caltech if (a := (one.accuracy or 0) / 100)]
     assert len(spreads) >= 4

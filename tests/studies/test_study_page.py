@@ -509,6 +509,12 @@ def test_how_cells_differ_from_what_was_printed_is_on_the_page_below_its_source(
     assert re.search(r"Source: A paper, Table 5\.</p>\n<p class=\"legend\">Differs from ", page.page(content))
 
 
+def test_errors_of_the_paper_and_departures_of_ours_are_under_one_heading(told: dict[str, object]) -> None:
+    heading = "Errors in the printed table, and where ours differs"
+    assert f"## {heading}\n\n- The runs average less." in page.as_markdown(told)
+    assert f'<h3>{heading}</h3>\n<ul class="notes">\n<li>The runs average less.</li>' in page.page(told)
+
+
 @pytest.mark.usefixtures("uncharted")
 def test_where_no_printed_class_is_among_the_images_the_page_says_so(told: dict[str, object]) -> None:
     printed = Printed(accuracy=90.25, classes={"Lycosa": PrintedClass(precision=94.12, recall=86.49)})
