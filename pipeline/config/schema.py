@@ -135,7 +135,9 @@ class _WholeRecipe(Defaults):
     """
 
     cite: str
-    attentions: tuple[Annotated[Name, one_of("network.attention")], ...] = ()
+    attentions: Annotated[
+        tuple[Annotated[Name, one_of("network.attention")], ...], Field(max_length=len(TABLES["network.attention"]))
+    ] = ()
     per_data: dict[Annotated[Name, one_of("data.set")], dict[str, Any]] = Field(default_factory=dict)
 
 
