@@ -110,6 +110,7 @@ OUT_OF_REACH = {
     """dvc exp run --queue -S 'freeze=1,3b' -S recipe=ecsm -S "folder='$PWD/data/own'\"""": PHOTOGRAPHS,
     "dvc exp run --queue -S 'regularizer=l2,l2_sp,delta,afa,spa_gca' && dvc queue start -j 2": LONG,
     "orbweaver study run ecsm-table5 -S folder=/data/spiders": LONG,
+    "orbweaver study run ecsm-table8 --data spiders -S folder=/data/spiders": LONG,
     'docker build --build-arg UID="$(id -u)" --tag orbweaver .': DOCKER,
     "(umask 077; set -C; for name in PGPASSWORD MLFLOW_AUTH_ADMIN_PASSWORD MLFLOW_FLASK_SERVER_SECRET_KEY;"
     ' do echo "$name=$(openssl rand -hex 24)"; done > deploy/.env)': SERVER,

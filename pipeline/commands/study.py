@@ -12,10 +12,11 @@ import click
 from pipeline.core import paths, shell
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
+from pipeline.core.overrides import with_data_set
 from pipeline.core.shortening import cut
 from pipeline.preview import overriding
 from pipeline.reporting import text_tables
-from pipeline.running import cell_runs, cells, sharing
+from pipeline.running import cell_runs, cells, departures, sharing
 from pipeline.running.cells import Cell
 from pipeline.running.executors.contract import Prepared
 from pipeline.running.remotes import named_remotes
@@ -31,7 +32,7 @@ def command() -> None:
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that select cells, the same for each command."""
     sets = overriding.option("Set a key of params.yaml for all cells; repeatable.")
-    data = click.option("--data", help="The data set of all cells.")
+    data = click.option("--data", help="The data set of all cells, or, where cells differ in it, whose cells alone.")
     return click.argument("name")(data(sets(function)))
 
 
@@ -69,7 +70,7 @@ def show(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     left = [cell for cell in planned if cell.key not in there and cell.key not in elsewhere]
     to_run, states = {cell.name for cell in left}, unfinished_cells.states(named.name, planned, left)
     click.echo(f"{text_tables.wrapped(named.study.title)}\n")
-    if shared := cells.set_for_all(planned):
+    if shared := departures.set_for_all(planned):
         click.echo(f"{text_tables.wrapped(shared)}\n")
     width = max(len(cell.name) for cell in planned)
     for cell in planned:
@@ -216,7 +217,16 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
     )
     commands = [_again(command, name, data, sets) for command in ("run", "report")]
     study = named.study.model_copy(update={"baseline": cells.kept_name(planned, named.study.first())})
-    content = page.content(named.name, study, results, commands=commands, shared=cells.set_for_all(planned))
+    _, words = set_for_all.selection(named, with_data_set(data, sets))
+    apart = departures.from_printed(named, planned, words)
+    content = page.content(
+        named.name,
+        study,
+        [one._replace(elsewhere=one.cell in apart.elsewhere) for one in results],
+        commands=commands,
+        shared=departures.set_for_all(planned),
+        departures=apart.lines,
+    )
     folder = paths.STUDIES / named.name
     with paths.written_whole(folder) as target:
         gathering.write(target, content)

@@ -53,7 +53,10 @@ def resolve(settings: Settings) -> Resolved:
     """
     axes = settings.axes
     layers = settings.layers(axes.recipe, None if axes.data == AUTO else axes.data)
-    own = {"attention": layers.get("network.attention")}
+    attention = layers.get("network.attention")
+    if axes.attention in layers.get("attentions"):
+        attention = axes.attention
+    own = {"attention": attention}
     for axis, setting in AXES.items():
         if getattr(axes, axis) != AUTO and axis not in scaling.AXES:
             layers.set(setting, getattr(axes, axis), axis)

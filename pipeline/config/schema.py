@@ -128,9 +128,16 @@ class Defaults(Section):
 
 
 class _WholeRecipe(Defaults):
-    """A recipe on top of the defaults; `per_data` is what differs for a data set."""
+    """A recipe on top of the defaults.
+
+    `attentions` are what its paper trains with its budget beside its own attention; `per_data` is what differs for a
+    data set.
+    """
 
     cite: str
+    attentions: Annotated[
+        tuple[Annotated[Name, one_of("network.attention")], ...], Field(max_length=len(TABLES["network.attention"]))
+    ] = ()
     per_data: dict[Annotated[Name, one_of("data.set")], dict[str, Any]] = Field(default_factory=dict)
 
 

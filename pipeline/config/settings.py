@@ -164,7 +164,7 @@ def _layers(values: Mapping[str, Any], recipe: str, data: str | None) -> Layers:
     layers.put({name: value for name, value in own.items() if name != "per_data"}, place)
     section, per_data = layers.values["data"], own.get("per_data", {})
     layers.values["per_data"] = per_data
-    layers.origins |= {key: f"{place}.{key}" for key in ("cite", "per_data")}
+    layers.origins |= {key: f"{place}.{key}" for key in ("cite", "attentions", "per_data")}
     # Not yet checked: what is no mapping is refused when it is.
     name = data or (section.get("set") if isinstance(section, Mapping) else "")
     changes = per_data.get(name, {}) if isinstance(per_data, Mapping) else {}

@@ -50,7 +50,10 @@ UNNAMED = Naming()
 
 
 class Own(Section):
-    """Values of the recipe itself, before anything is varied: its attention, and the amount of its budget."""
+    """Values of the recipe itself, before anything is varied: its attention, and the amount of its budget.
+
+    Of several attentions that the recipe's paper trains with this budget, it is that of the experiment.
+    """
 
     attention: Name
     amount: Amount

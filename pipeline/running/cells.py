@@ -12,14 +12,15 @@ from typing import Any, NamedTuple, TypeVar
 from pipeline.config import Resolved
 from pipeline.core import git, paths, provenance, seeding
 from pipeline.core.errors import InputError
-from pipeline.core.overrides import overridden_key, override, with_data_set
+from pipeline.core.overrides import override, with_data_set
 from pipeline.datasets.collect import bringing
 from pipeline.experiments import cloning
 from pipeline.preview import refusals
 from pipeline.preview.overriding import UnknownKeyError, places, read_each
-from pipeline.running import edits, own_files
+from pipeline.running import cell_refusals, own_files
 from pipeline.running.executors.contract import Task
-from pipeline.studies.definition import Named, Study
+from pipeline.studies import set_for_all
+from pipeline.studies.definition import Named
 
 ValueT = TypeVar("ValueT")
 
@@ -27,8 +28,6 @@ ValueT = TypeVar("ValueT")
 STAGES = ("collect", "copies", "split", "preprocess", "source", "train", "evaluate")
 KEY_LENGTH = 12
 EXPERIMENT = re.compile(rf"-([0-9a-f]{{{KEY_LENGTH}}})$")
-# What a message advises to set.
-ADDED = re.compile(r"add -S ([\w.]+)=([^\s,;]+)")
 # DVC's experiments, and answers about runs that were made again; see rerun_job.py.
 RESULTS = (cloning.EXPERIMENTS, "refs/orbweaver/reproduced/*")
 
@@ -78,55 +77,47 @@ def plan(named: Named, *, data: str | None = None, sets: Sequence[str] = ()) -> 
 
     Args:
         named: the study.
-        data: in place of the data set of every cell.
+        data: in place of the data set of every cell; where cells differ in it, only those that have it are returned.
         sets: further overrides, which win over the study's own.
 
     Raises:
-        InputError: for the first cell that params.yaml cannot take, by its name, and for two data sets.
+        InputError: for the first cell that params.yaml cannot take, by its name, for two data sets, and for one that
+            is to select cells and that none has.
     """
-    for_all = with_data_set(data, sets)
+    selecting, for_all = set_for_all.selection(named, with_data_set(data, sets))
     if not paths.PARAMS.exists():
         raise InputError(f"{paths.PARAMS}: no such file; run this in the project's root")
     settings = named.study.settings()
     overrides = {name: _joined(named.study.set | own, for_all) for name, own in settings.items()}
     code, files = _code(), _files()
     listed: dict[str, Cell] = {}
+    there: list[str] = []
     content_of = _content_of()
     with closing(read_each(overrides.values())) as read:
         for name, words in overrides.items():
             try:
                 resolved = next(read)
             except UnknownKeyError as error:
-                raise InputError(f"{named.file}: {_where(named.study, name, error)}") from None
+                raise InputError(f"{named.file}: {cell_refusals.unknown_key(named.study, name, error)}") from None
             except InputError as error:
-                reason = _in_its_words(str(error), named.study.set | settings[name])
+                reason = cell_refusals.in_its_words(str(error), named.study.set | settings[name])
                 raise InputError(f"{named.file}: cell {name!r}: {reason}") from None
+            there.append(resolved.recipe.data.set)
+            if selecting and there[-1] != selecting:
+                continue
             cell = _cell(name, words, resolved, code, basis=files, content_of=content_of)
             first = listed.get(cell.key)
             listed[cell.key] = first._replace(same=(*first.same, name)) if first else cell
+    set_for_all.check_selection(named, selecting, listed, there)
     return list(listed.values())
 
 
-def _where(study: Study, cell: str, error: UnknownKeyError) -> str:
-    """Return the message for a key that params.yaml does not have, in the words of the study's file."""
-    if error.key in study.set:
-        return f"set: {error.hint}"
-    if cell in study.cells and error.key in study.cells[cell].set:
-        return f"cells.{cell}.set: {error.hint}"
-    # It may be the user's own word after -S.
-    return f"grid: {error.hint}" if error.key in study.settings()[cell] else f"cell {cell!r}: {error}"
-
-
-def _in_its_words(message: str, own: Mapping[str, Any]) -> str:
-    """Return a refusal of what a study's file sets in its words: nothing is to be set in params.yaml or after -S."""
-    plain = message.removeprefix(f"{paths.PARAMS}: ")
-    message = plain if plain.partition(":")[0] in own else message
-    return ADDED.sub(lambda found: f"set {found[1]} to {found[2]} there" if found[1] in own else found[0], message)
-
-
 def kept_name(planned: Sequence[Cell], name: str) -> str:
-    """Return the name under which a cell is listed, which may be that of another one that is the same experiment."""
-    return next(cell.name for cell in planned if name in (cell.name, *cell.same))
+    """Return the name under which a cell is listed, which may be that of another one that is the same experiment.
+
+    A cell that was not selected is not listed; its own name is returned.
+    """
+    return next((cell.name for cell in planned if name in (cell.name, *cell.same)), name)
 
 
 def _joined(settings: Mapping[str, Any], given: Sequence[str]) -> tuple[str, ...]:
@@ -183,24 +174,12 @@ def check_places(planned: Iterable[Cell]) -> None:
             first.setdefault((cell.resolved.recipe.data.set, key, place), cell)
     for (data, key, place), cell in first.items():
         try:
-            if key == "folder":
-                bringing.check(data, place)
-            elif key == "weights_file":
+            if key == "weights_file":
                 refusals.check_weights_file(place)
-            elif not cell.own[place]:
-                raise InputError(f"{key}: {place!r} does not exist; give the absolute path of what is there")
+            else:
+                bringing.check(data, place)
         except InputError as error:
             raise InputError(f"cell {cell.name!r}: {error}") from None
-
-
-def set_for_all(planned: Sequence[Cell]) -> str:
-    """Return in a sentence what params.yaml sets that no cell sets itself; empty where it sets nothing.
-
-    That is what is not `auto` at its top or was edited since the commit, as far as it has an effect on the first cell.
-    """
-    own = {overridden_key(word) for cell in planned for word in cell.overrides}
-    words = edits.words(planned[0].resolved, own)
-    return f"{paths.PARAMS} sets for all cells: {' '.join(words)}" if words else ""
 
 
 def _files() -> str:

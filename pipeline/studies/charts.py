@@ -30,7 +30,8 @@ def answer(group: Group) -> Picture:
 def _dot(one: Result) -> Dot:
     summary = one.summary
     low, high = (summary.interval.low, summary.interval.high) if summary.interval else (math.nan, math.nan)
-    printed = one.printed.accuracy if one.printed else None
+    # One scale for both would suggest that they can be compared.
+    printed = one.printed.accuracy if one.printed and not one.elsewhere else None
     return Dot(
         cell=one.cell,
         mean=summary.mean,

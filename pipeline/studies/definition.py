@@ -31,10 +31,17 @@ Percent = Annotated[float, Field(ge=0, le=100)]
 
 
 class Source(_Part):
-    """Where the figures were printed."""
+    """Where the figures were printed.
+
+    Attributes:
+        paper: whose they are.
+        table: where in it.
+        data: the set that they are of, where the study takes the user's photographs as that set is not public.
+    """
 
     paper: str
     table: str
+    data: str = ""
 
 
 class Cell(_Part):
@@ -77,7 +84,7 @@ class Study(_Part):
             any word with named choices, each a `set` of its own.
         baseline: the cell that the others are compared with; by default the first.
         printed: the paper's figures by cell.
-        slips: what is known to be wrong or unclear in what was printed, a sentence each.
+        slips: what is known to be wrong or unclear in what was printed, and where ours differs, a sentence each.
     """
 
     title: Annotated[str, Field(min_length=1)]

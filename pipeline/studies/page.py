@@ -37,7 +37,13 @@ class Compared(NamedTuple):
 
 
 def content(
-    name: str, study: Study, cells: Sequence[Result], *, commands: Sequence[str], shared: str = ""
+    name: str,
+    study: Study,
+    cells: Sequence[Result],
+    *,
+    commands: Sequence[str],
+    shared: str = "",
+    departures: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the content of the page and of the Markdown.
 
@@ -47,6 +53,7 @@ def content(
         cells: its cells in order.
         commands: what makes the page again.
         shared: a sentence on what params.yaml sets for all cells; empty where it sets nothing.
+        departures: how cells differ from what was printed, a sentence each.
     """
     grouped = results.groups(cells, study.first())
     # Once for the answer and the table: the pairs of a thousand cells are half a million.
@@ -60,6 +67,7 @@ def content(
         "answer": answer(cells, grouped, differences),
         "images": [_images(group) for group in grouped],
         "shared": shared,
+        "departures": list(departures),
         "over": results.over(grouped),
         "missing": _missing(cells),
         "results": tables.results(listed),
@@ -67,6 +75,7 @@ def content(
         "repeats": tables.repeats(listed),
         "groups": [_compared(*one) for one in zip(grouped, differences, strict=True)],
         "classes": {one.cell: tables.classes(one) for one in listed if one.printed and one.printed.classes},
+        "unnamed": {one.cell: line for one in listed if (line := _unnamed(one, study))},
         "slips": study.slips,
     }
 
@@ -96,6 +105,16 @@ def _missing(cells: Sequence[Result]) -> list[str]:
     if sum(map(len, reasons.values())) > results.MOST_SHOWN:
         return [f"{some(names, results.MOST_SHOWN)}: {reason}" for reason, names in reasons.items()]
     return [f"{one.cell}: {one.missing}" for one in cells if not one.repeats]
+
+
+def _unnamed(one: Result, study: Study) -> str:
+    """Return that none of the printed classes is among a cell's own; empty where one is."""
+    ours = {name for repeat in one.repeats for name in repeat.record.data.classes}
+    if not one.printed or not one.printed.classes or not ours or ours & set(one.printed.classes):
+        return ""
+    data = study.source.data if study.source else ""
+    way = f"; of a copy of the paper's own images, `--data {data}` reads the paper's class names" if data else ""
+    return f"None of the printed classes is among the images of {one.cell}{way}."
 
 
 def _images(group: Group) -> str:
@@ -171,6 +190,7 @@ def as_markdown(values: Mapping[str, Any]) -> str:
     parts = [
         f"# {literal(values['title'])}",
         *source,
+        *map(literal, values["departures"]),
         *(f"Images: {literal(line)}." for line in values["images"]),
         *([literal(values["shared"])] if values["shared"] else []),
         " ".join(literal(line) for line in values["answer"]),
@@ -179,15 +199,24 @@ def as_markdown(values: Mapping[str, Any]) -> str:
         markdown(values["results"]),
         literal(values["over"]),
         *([literal(values["probe"])] if values["probe"] else []),
-        *(["## Known errors in the printed table", _listed(values["slips"])] if values["slips"] else []),
+        *(
+            ["## Errors in the printed table, and where ours differs", _listed(values["slips"])]
+            if values["slips"]
+            else []
+        ),
         *[literal(one.of) for one in values["groups"] if one.of],
         *[part for one in values["groups"] for part in _comparison(one)],
-        *[part for cell, table in values["classes"].items() for part in (f"## Classes of {cell}", markdown(table))],
+        *[part for cell, table in values["classes"].items() for part in _classes(cell, table, values["unnamed"])],
         "## Repeats",
         markdown(values["repeats"]),
         *(f"    {command}" for command in values["commands"]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _classes(cell: str, table: Table, unnamed: Mapping[str, str]) -> list[str]:
+    note = [literal(unnamed[cell])] if cell in unnamed else []
+    return [f"## Classes of {cell}", markdown(table), *note]
 
 
 def _listed(lines: Sequence[str]) -> str:

@@ -32,6 +32,7 @@ class _Cell(NamedTuple):
         probes: the frozen probe of each repeat, by its number; empty where nothing is known of any.
         images: a hash of the photographs and labels, whatever size they are packed at; empty where it is not known.
         same: the paper's figures of further cells that are this experiment, by their names.
+        elsewhere: whether it is on another data set than the printed figures.
     """
 
     cell: str
@@ -42,6 +43,7 @@ class _Cell(NamedTuple):
     probes: Mapping[int, Probe] = {}
     images: str = ""
     same: Mapping[str, Printed] = {}
+    elsewhere: bool = False
 
 
 class Result(_Cell):

@@ -22,6 +22,7 @@ from pipeline.running.driving import Ended
 from pipeline.running.executors import gpus, job_states
 from pipeline.running.executors.contract import Executor, State
 from pipeline.studies import definition, page
+from pipeline.studies import results as studies_results
 
 ROOT = Path(pipeline.__file__).parents[1]
 
@@ -222,10 +223,60 @@ def test_two_data_sets_for_all_cells_are_refused() -> None:
         cells.plan(definition.find("spa_gca-table7"), data="folder", sets=["data=synthetic"])
 
 
-def test_cells_that_one_data_set_for_all_makes_the_same_are_run_once() -> None:
-    shown = study("show", "spa_gca-table7", "--data", "synthetic").output
-    assert "2 cells, 10 trainings" in shown
-    assert "8 cells are the same experiment as one before them, and left out: " in shown
+def test_cells_that_one_data_set_for_all_makes_the_same_are_run_once(tmp_path: Path) -> None:
+    file, key = tmp_path / "mine.yaml", "options.data.synthetic.seed"
+    file.write_text(f"title: t\ngrid: {{drawing: {{a: {{{key}: 1}}, b: {{{key}: 2}}}}}}\n", encoding="utf-8")
+    shown = study("show", str(file), "--data", "digits").output
+    assert "1 cell, 3 trainings" in shown
+    assert "1 cell is the same experiment as one before it, and left out: b is a\n" in shown
+    assert "2 cells, 6 trainings" in study("show", str(file), "--data", "synthetic").output
+
+
+@pytest.mark.parametrize("words", [["--data", "cars"], ["-S", "data=cars"], ["-S", "data='cars'"]])
+def test_a_data_set_selects_its_cells_where_they_differ_in_it(words: list[str]) -> None:
+    """Under the names of other sets, their printed figures would stand beside results on this one."""
+    lines = study("show", "csca-table1", *words).output.splitlines()
+    names = [f"cars-{network}" for network in ("resnet50", "fcn", "ca", "sa", "csca")]
+    every = {cell.name: cell.key for cell in planned("csca-table1")}
+    for name in names:
+        assert any(re.match(rf"  {name} +to run +{every[name]}  ", line) for line in lines)
+    assert not [line for line in lines if "cub200" in line or "dogs" in line]
+    assert "  5 cells, 15 trainings; to run: 5 cells, 15 trainings" in lines
+
+
+def test_a_cell_without_a_set_of_its_own_has_its_recipes(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("title: t\ncells: {drawn: {}, real: {set: {data: digits}}}\n", encoding="utf-8")
+    named = definition.find(str(file))
+    assert [cell.name for cell in cells.plan(named, data="synthetic")] == ["drawn"]
+    assert [cell.name for cell in cells.plan(named, data="digits")] == ["real"]
+
+
+@pytest.mark.parametrize("words", [["--data", "mit67"], ["-S", "data=mit67"]])
+def test_a_data_set_that_no_cell_has_is_refused_where_cells_differ_in_it(words: list[str]) -> None:
+    for command in ("run", "show", "report"):
+        caught = study(command, "csca-table1", *words).exception
+        assert isinstance(caught, InputError)
+        line = (
+            "data: 'mit67' is of no cell of studies/csca-table1.yaml, whose cells have cub200, dogs, cars; name one, "
+        )
+        assert str(caught).startswith(line)
+
+
+def test_the_report_of_selected_cells_is_of_these_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    contents = list[tuple[str, list[tuple[str, float]]]]()
+
+    def content(_: str, study: definition.Study, results: list[studies_results.Result], **__: object) -> None:
+        printed = [(one.cell, one.printed.accuracy) for one in results if one.printed and one.printed.accuracy]
+        contents.append((study.first(), printed))
+        raise InputError("no page is written")
+
+    monkeypatch.setattr(page, "content", content)
+    monkeypatch.setattr(cell_runs, "finished", lambda _: {})
+    study("report", "csca-table1", "--data", "cars")
+    # The baseline is the first cell of those that are there, as on any other images than the study's own.
+    figures = [("resnet50", 87.6), ("fcn", 87.1), ("ca", 89.7), ("sa", 90.2), ("csca", 92.0)]
+    assert contents == [("cub200-resnet50", [(f"cars-{name}", accuracy) for name, accuracy in figures])]
 
 
 def test_a_baseline_that_is_the_same_experiment_as_one_before_stays_the_baseline(
@@ -255,6 +306,24 @@ def test_another_photograph_makes_another_experiment(tmp_path: Path) -> None:
     (tmp_path / "a" / "2.png").write_bytes(b"2")
     (after,) = cells.plan(definition.find("ecsm-table8"), sets=sets)
     assert before.key != after.key
+
+
+def test_a_photograph_in_a_sets_own_folder_of_the_archive_makes_another_experiment(tmp_path: Path) -> None:
+    (tmp_path / "cub200").mkdir()
+    named = definition.find("csca-table1")
+    (tmp_path / "cub200" / "1.jpg").write_bytes(b"1")
+    before = cells.plan(named, data="cub200", sets=[f"archive={tmp_path}"])
+    (tmp_path / "cub200" / "1.jpg").write_bytes(b"2")
+    after = cells.plan(named, data="cub200", sets=[f"archive={tmp_path}"])
+    assert not {cell.key for cell in before} & {cell.key for cell in after}
+
+
+def test_a_set_without_a_folder_in_an_archive_of_several_is_refused_before_any_cell_begins(tmp_path: Path) -> None:
+    (tmp_path / "cub200").mkdir()
+    planned = cells.plan(definition.find("csca-table1"), sets=[f"archive={tmp_path}"])
+    line = f"cell 'cars-resnet50': archive: '{tmp_path}' has folders of other sets and none of Stanford Cars, which"
+    with pytest.raises(InputError, match=re.escape(line)):
+        cells.check_places(planned)
 
 
 @pytest.mark.parametrize("folder", ["data/own", str(ROOT / "studies")])
@@ -491,7 +560,8 @@ def test_what_params_yaml_sets_for_all_cells_is_said_and_what_has_no_effect_is_n
     [
         (["data=folder", "folder=/does/not/exist"], "folder: '/does/not/exist' does not exist; give the folder that"),
         (["data=folder", "folder=photographs"], "folder: 'photographs' is relative"),
-        (["data=dogs", "archive=/does/not/exist"], "archive: '/does/not/exist' does not exist; give the absolute path"),
+        (["data=dogs", "archive=/does/not/exist"], "archive: '/does/not/exist' does not exist; give the file or"),
+        (["data=dogs", "archive=sets"], "archive: 'sets' is relative, which queued runs would not find"),
         (["weights=file", "weights_file=/gone.pth"], "weights_file: '/gone.pth' is not a file; name the file of"),
         (["weights=file"], "weights_file: weights is 'file' but none is named; add -S weights_file=/path/to/it"),
     ],

@@ -412,3 +412,29 @@ def test_delta_follows_from_how_its_head_is_trained_too() -> None:
     assert experiment(regularizer="delta") != experiment(changes=budget, regularizer="delta")
     assert experiment(regularizer="gca") == experiment(changes=budget, regularizer="gca")
     assert set(experiment(regularizer="delta").options["schedule"]) == {"step", "exponential"}
+
+
+@pytest.mark.parametrize(
+    ("name", "axes", "doubted"),
+    [
+        ("ecsm", {"attention": "se", "freeze": "2"}, ""),
+        ("ecsm", {"attention": "cbam", "freeze": "2"}, ""),
+        ("csca", {"attention": "ca"}, ""),
+        ("csca", {"attention": "sa"}, ""),
+        ("ecsm", {"attention": "eca", "freeze": "2"}, "the recipe has no such attention, so its budget of 60 epochs"),
+        ("ecsm", {"attention": "cbam", "freeze": "2", "budget": 9}, "9 epochs are fewer than the recipe's 60"),
+        ("ecsm", {"attention": "cbam", "freeze": "3b"}, "frozen layers behind them cannot follow;"),
+    ],
+)
+def test_what_a_recipes_paper_trains_with_its_budget_is_not_advised_against(
+    name: str, axes: Mapping[str, Any], doubted: str
+) -> None:
+    of_gates = [line for line in config.remarks(resolved(name, **axes)) if "gates around one half" in line]
+    assert len(of_gates) == bool(doubted)
+    assert doubted in "".join(of_gates)
+
+
+def test_an_attention_that_a_recipe_names_is_a_known_one() -> None:
+    message = refusal("ecsm", {"attentions": ["se", "cbm"]})
+    assert message.startswith("params.yaml: recipes.ecsm.attentions")
+    assert "'cbm' is not one of none, " in message

@@ -250,6 +250,80 @@ def test_a_folder_with_some_of_the_published_files_lacks_the_others(mini):
         mini.bring("cars", mini.own)
 
 
+@pytest.mark.parametrize("folder", ["mit67", "unpacked"])
+def test_of_a_folder_with_one_folder_per_set_its_own_is_read(mini, server, folder):
+    """The lists of MIT are loose: a search below the whole folder could find those of another set."""
+    mini.put("mit67")
+    inside = _folder(mini.own / "sets" / "mit67")
+    _folder(mini.own / "sets" / "cars")
+    if folder == "mit67":
+        for file in [path for path in mini.own.iterdir() if path.is_file()]:
+            file.rename(inside / file.name)
+    else:
+        lists = miniatures.mit_lists([2] * 67, [1] * 67)
+        for name in [name for content in lists.values() for name in content.decode().splitlines()]:
+            file = inside / "Images" / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(miniatures.photograph(name))
+        for name, content in lists.items():
+            (inside / name).write_bytes(content)
+    asked = len(server.asked)
+    rows = mini.bring("mit67", mini.own / "sets")[1]
+    assert {row.part for row in rows} == {"train", "test"}
+    assert len(server.asked) == asked
+
+
+def test_sets_of_the_same_files_share_a_folder(tmp_path):
+    own = _folder(tmp_path / "caltech256_30")
+    assert published.copy_of("caltech256_60", tmp_path) == own
+    assert published.copy_of("caltech256_30", tmp_path) == own
+
+
+def test_a_set_that_is_not_among_those_of_a_folder_is_downloaded(mini, server, capsys):
+    mini.put("mit67")
+    for name in ("cars", "spiders", ".git"):
+        _folder(mini.own.parent / "sets" / name)
+    # Of no set.
+    (mini.own.parent / "sets/README.txt").write_text("ours", encoding="utf-8")
+    asked = len(server.asked)
+    rows = mini.bring("mit67", mini.own.parent / "sets")[1]
+    assert len(server.asked) > asked
+    assert Counter(row.part for row in rows) == miniatures.EXPECTED["mit67"].own
+    assert "/sets' has no folder mit67, so the set is downloaded\n" in capsys.readouterr().out
+
+
+def test_one_that_cannot_be_downloaded_is_refused_with_the_folder_to_make(tmp_path):
+    _folder(tmp_path / "cub200")
+    with pytest.raises(InputError) as error:
+        bringing.check("cars", str(tmp_path))
+    line = str(error.value)
+    assert line.startswith(
+        f"archive: '{tmp_path}' has folders of other sets and none of Stanford Cars, which cannot be"
+    )
+    assert line.endswith(f"cars_test_annos_withlabels.mat or what is in them into the folder '{tmp_path / 'cars'}'")
+
+
+@pytest.mark.parametrize("beside", ["lists/train_list.mat", "stanford_dogs_lists.tar", "lists.tar"])
+def test_what_may_be_of_the_set_is_read_beside_folders_of_others(tmp_path, beside):
+    _folder(tmp_path / "cub200")
+    (tmp_path / beside).parent.mkdir(exist_ok=True)
+    (tmp_path / beside).write_bytes(b"1")
+    assert published.copy_of("dogs", tmp_path) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("cub200", "images.txt is missing; use the whole set as it is published"),
+        ("dogs", "the folder Images is missing; use the whole set as it is published"),
+    ],
+)
+def test_a_complaint_about_the_users_copy_names_it(mini, tmp_path, name, complaint):
+    own = _folder(tmp_path / "cars_train").parent
+    with pytest.raises(InputError, match=f"^{name}: archive: '{own}': {complaint}$"):
+        mini.bring(name, own)
+
+
 @pytest.mark.parametrize(
     ("archive", "message"),
     [

@@ -1,5 +1,6 @@
 """The papers' figures as the studies carry them: the arithmetic that is known of them."""
 
+import math
 from pathlib import Path
 from statistics import fmean
 
@@ -105,3 +106,24 @@ def test_the_methods_of_two_tables_agree_where_both_print_them() -> None:
     assert (table7["mit67-spa_gca"].sd, table7["mit67-gca_spa"].sd) == (0.13, 0.07)
     gca = printed("spa_gca-table5")["caltech256_30-gca"]
     assert gca == printed("spa_gca-table6")["r4"]
+
+
+@pytest.mark.parametrize("part", ["figure2", "table4", "table5", "table6", "table7"])
+def test_what_ours_adds_to_the_text_of_spa_gca_is_with_each_of_its_studies(part: str) -> None:
+    slips = definition.find(f"spa_gca-{part}").study.slips
+    for words in ("ours flips too", "in the recipe's options", "Ours have a mean of 1, as those of AFA"):
+        assert sum(words in slip for slip in slips) == 1, words
+
+
+@pytest.mark.parametrize("part", ["table4", "table5", "table6", "table7"])
+def test_a_study_with_printed_figures_of_caltech_says_that_ours_draws_anew(part: str) -> None:
+    """Which spreads more than the figures do, by the binomial law of 5,140 images, two of Table 4 aside."""
+    name = f"spa_gca-{part}"
+    assert any(
+        "-S defaults.data.split.division=1 they are drawn once" in slip for slip in definition.find(name).study.slips
+    )
+    of_caltech = [one for cell, one in printed(name).items() if cell.startswith(("caltech256", "r"))]
+    spreads = [(one.sd, 100 * math.sqrt(a * (1 - a) / 5140)) for one in of_caltech if (a := (one.accuracy or 0) / 100)]
+    assert len(spreads) >= 4
+    assert all(drawn > 0.45 for _, drawn in spreads)
+    assert sum((sd or 0) > 0.21 for sd, _ in spreads) == (2 if part == "table4" else 0)

@@ -18,8 +18,8 @@ from pipeline.reporting.figures import curves
 from pipeline.reporting.material import Probe
 from pipeline.reporting.signs import DASH
 from pipeline.running.executors import logs
-from pipeline.studies import charts, page, results, tables
-from pipeline.studies.definition import Printed, Study
+from pipeline.studies import charts, dots, page, results, tables
+from pipeline.studies.definition import Printed, PrintedClass, Study
 from pipeline.studies.results import Result
 
 IMAGES = 40
@@ -498,6 +498,46 @@ def test_what_params_yaml_sets_for_all_cells_is_on_the_page(told: dict[str, obje
     content = page.content("mine", STUDY, FOUND, commands=AGAIN, shared=line)
     assert all(line in text for text in (page.page(content), page.as_markdown(content)))
     assert all("sets for all" not in text for text in (page.page(told), page.as_markdown(told)))
+
+
+@pytest.mark.usefixtures("uncharted")
+def test_how_cells_differ_from_what_was_printed_is_on_the_page_below_its_source() -> None:
+    line = "Differs from the study's file: lr=0.01; the printed figures are of other settings."
+    content = page.content("mine", STUDY, FOUND, commands=AGAIN, departures=[line])
+    assert f"- {line}" not in page.as_markdown(content)
+    assert page.as_markdown(content).split("\n\n")[1:3] == ["Source: A paper, Table 5.", line]
+    assert re.search(r"Source: A paper, Table 5\.</p>\n<p class=\"legend\">Differs from ", page.page(content))
+
+
+def test_errors_of_the_paper_and_departures_of_ours_are_under_one_heading(told: dict[str, object]) -> None:
+    heading = "Errors in the printed table, and where ours differs"
+    assert f"## {heading}\n\n- The runs average less." in page.as_markdown(told)
+    assert f'<h3>{heading}</h3>\n<ul class="notes">\n<li>The runs average less.</li>' in page.page(told)
+
+
+@pytest.mark.usefixtures("uncharted")
+def test_where_no_printed_class_is_among_the_images_the_page_says_so(told: dict[str, object]) -> None:
+    printed = Printed(accuracy=90.25, classes={"Lycosa": PrintedClass(precision=94.12, recall=86.49)})
+    source = STUDY.source.model_copy(update={"data": "spiders"}) if STUDY.source else None
+    study = STUDY.model_copy(update={"source": source})
+    content = page.content("mine", study, [FOUND[0], FOUND[1]._replace(printed=printed), FOUND[2]], commands=AGAIN)
+    line = (
+        "None of the printed classes is among the images of top; of a copy of the paper's own images, `--data spiders` "
+        "reads the paper's class names."
+    )
+    assert content["unnamed"] == {"top": line}
+    assert line in page.as_markdown(content)
+    assert "None of the printed classes is among the images of top" in page.page(content)
+    # Of the other study one is.
+    assert told["unnamed"] == {}
+
+
+def test_figures_of_another_data_set_are_not_marked_in_the_chart(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = list[float | None]()
+    monkeypatch.setattr(dots, "accuracies", lambda rows, *_: drawn.extend(row.printed for row in rows) or b"<svg/>")
+    cells = [FOUND[0], FOUND[1]._replace(elsewhere=True)]
+    charts.answer(results.Group("g", cells, "head"))
+    assert drawn[:2] == pytest.approx([0.8743, None])
 
 
 def test_an_interval_of_a_difference_ends_at_100_points_and_none_of_equal_ones_is_printed() -> None:

@@ -31,7 +31,7 @@ def check(name: str, place: str | None, *, on_leak: leaks.Choice = "allow") -> N
         if on_leak == "refuse":
             leaks.check_groups(layout.files)
     else:
-        published.check(row, place)
+        published.check(name, place)
 
 
 def bring(request: Request) -> Collected:

@@ -10,10 +10,10 @@ from typing import Any
 
 from pipeline.core.counting import counted
 from pipeline.core.errors import InputError
-from pipeline.datasets.collect import collecting
+from pipeline.datasets.collect import collecting, listing
 from pipeline.datasets.collect.dataset import Collected, DataSet, Picture, Request
 from pipeline.datasets.collect.folder import Layout
-from pipeline.datasets.collect.sets import known
+from pipeline.datasets.collect.sets import SETS, known
 from pipeline.datasets.download import archives, fetching
 from pipeline.datasets.download.archive_members import DamagedError
 from pipeline.datasets.download.download import Download
@@ -23,25 +23,57 @@ from pipeline.datasets.prepared.manifest import Rejected, Row
 _PLAIN_FILES = (".txt", ".mat")
 
 
-def check(row: DataSet, archive: str | None) -> None:
+def check(name: str, archive: str | None) -> None:
     """Check, without opening a file, that the user's copy of a set can be used, and is named if it is needed.
 
     Args:
-        row: row of a published set.
-        archive: path to the user's copy; None if none is named.
+        name: the set, a published one.
+        archive: path to the user's copy, or to a folder with copies of several sets; None if none is named.
 
     Raises:
         InputError: if a copy is needed or unusable; the message says what to get and where.
     """
+    row = known(name)
     unavailable = [download.name for download in row.downloads if not download.urls]
+    files = f"{', '.join(unavailable)} or what is in them"
     if unavailable and archive is None:
         raise InputError(
             f"archive: {row.title} cannot be downloaded by a program; {row.obtaining} ({row.home}), put "
-            f"{', '.join(unavailable)} or what is in them into one folder, and add -S archive=/path/to/that/folder"
+            f"{files} into one folder, and add -S archive=/path/to/that/folder"
         )
     # A sweep over `data` keeps an archive that only some of the sets read.
-    if row.downloads and archive is not None:
-        _check_copy(row, Path(archive))
+    if not row.downloads or archive is None:
+        return
+    _check_place(row, Path(archive))
+    if own := copy_of(name, Path(archive)):
+        _check_copy(row, own)
+    elif unavailable:
+        raise InputError(
+            f"archive: '{archive}' has folders of other sets and none of {row.title}, which cannot be downloaded by a "
+            f"program; {row.obtaining} ({row.home}), and put {files} into the folder '{Path(archive) / name}'"
+        )
+
+
+def copy_of(name: str, archive: Path) -> Path | None:
+    """Return the user's copy of a set: the folder in `archive` that has the set's name, or `archive` itself.
+
+    Args:
+        name: the set.
+        archive: a set's file or folder, or a folder with one folder per set, named as in `data`.
+
+    Returns:
+        None where `archive` has folders of other sets and nothing of this one.
+    """
+    downloads = known(name).downloads
+    # Two sets may be drawn from the same files.
+    same = [name, *(other for other, row in SETS.items() if row.downloads == downloads and other != name)]
+    if own := next((archive / one for one in same if (archive / one).is_dir()), None):
+        return own
+    entries = archive.iterdir() if archive.is_dir() else ()
+    folders = {path.name for path in entries if path.is_dir() and not listing.is_passed_over(path.name)}
+    if folders and folders <= set(SETS) and not any(_own_copy(archive, download) for download in downloads):
+        return None
+    return archive
 
 
 def bring(request: Request) -> Collected:
@@ -49,21 +81,24 @@ def bring(request: Request) -> Collected:
 
     Args:
         request: its `place` is an absolute path that replaces downloads: the published file, a folder with the
-            published files, or a folder or one archive with their contents.
+            published files, or a folder or one archive with their contents; or a folder with one such folder per set.
 
     Raises:
         InputError: if a file is missing or not the published one, or the number of classes is not the row's.
     """
     row = known(request.name)
-    check(row, request.place)
-    own = Path(request.place) if request.place else None
+    check(request.name, request.place)
+    own = copy_of(request.name, Path(request.place)) if request.place else None
+    if request.place and not own:
+        print(f"collect: note: archive: '{request.place}' has no folder {request.name}, so the set is downloaded")
     with _unpacked(row, own, request.cache, parent=request.target.parent) as folder:
         try:
             contents = row.read(folder)
             check_classes(request.name, contents)
         except InputError as error:
             line = str(error).removeprefix(f"{request.name}: ")
-            raise InputError(f"{request.name}: {line}{'' if own else _without_lists(row, request.cache)}") from None
+            line = f"archive: '{own}': {line}" if own else f"{line}{_without_lists(row, request.cache)}"
+            raise InputError(f"{request.name}: {line}") from None
         if not isinstance(contents, Layout):
             return Collected(row.title, collecting.save(contents, request.target), [])
         return Collected(row.title, *copied(contents, request.target))
@@ -137,11 +172,14 @@ def described(name: str) -> dict[str, Any] | None:
     }
 
 
-def _check_copy(row: DataSet, own: Path) -> None:
+def _check_place(row: DataSet, own: Path) -> None:
     if not own.is_absolute():
         raise InputError(f"archive: '{own}' is relative, which queued runs would not find; give an absolute path")
     if not own.exists():
         raise InputError(f"archive: '{own}' does not exist; give the file or folder with {row.title}")
+
+
+def _check_copy(row: DataSet, own: Path) -> None:
     missing = [download.name for download in row.downloads if not _own_copy(own, download)]
     if own.is_dir() and not _is_unpacked(row, own) and missing:
         raise InputError(f"archive: '{own}' has no {missing[0]}; put all files of {row.title} there")

@@ -17,7 +17,8 @@ BLOCKS = 4
 def doubt(recipe: TrainingSettings, own: Own | None) -> str:
     """Return why gates around one half may cost a pre-trained network its start; "" where nothing speaks for it.
 
-    A recipe's own attention with the recipe's own budget is what its paper vouches for, unless frozen layers follow.
+    A recipe's own attention, or another that its paper trains, with the recipe's own budget is what the paper vouches
+    for, unless frozen layers follow.
 
     Args:
         recipe: the experiment.
