@@ -1,9 +1,12 @@
 import pytest
 
+from pipeline.core.sections import Split
 from pipeline.datasets.collect.health import examine
 from pipeline.datasets.collect.likely_groups import likely
 from pipeline.datasets.prepared.manifest import Row
 from pipeline.datasets.prepared.search import Search
+
+SPLIT = Split(test=0.3, val=0.0, seed=0, per_class="none")
 
 
 def _rows(*paths: str, part: str = "", group: str = "") -> list[Row]:
@@ -55,7 +58,7 @@ def test_groups_that_the_user_named_need_no_suggestion():
 @pytest.mark.parametrize("own", [True, False])
 def test_the_suggestion_is_a_finding_of_ones_own_set_that_stops_nothing(own):
     rows = _rows("owl/nest 1/a.jpg", "owl/nest 1/b.jpg", "jay/nest 2/a.jpg", "jay/nest 2/b.jpg")
-    report = examine(rows, [], [], Search(4, 4, 4), image_size=96, on_leak="refuse", own=own)
+    report = examine(rows, [], [], Search(4, 4, 4), image_size=96, on_leak="refuse", split=SPLIT, own=own)
     titles = {finding["what"]: finding for finding in report["findings"]}
     assert ("groups that names suggest" in titles) == own
     assert bool(report["suggested_groups"]) == own
@@ -67,7 +70,7 @@ def test_the_suggestion_is_a_finding_of_ones_own_set_that_stops_nothing(own):
 
 def test_a_group_across_parts_stops_a_run_and_says_what_to_do():
     rows = [*_rows("train/owl/1.jpg", part="train", group="nest"), *_rows("test/owl/2.jpg", part="test", group="nest")]
-    report = examine(rows, [], [], Search(2, 2, 2), image_size=96, on_leak="refuse")
+    report = examine(rows, [], [], Search(2, 2, 2), image_size=96, on_leak="refuse", split=SPLIT)
     [finding] = [one for one in report["findings"] if one["what"] == "groups across parts"]
     assert finding["files"] == ["train/owl/1.jpg = test/owl/2.jpg"]
     assert finding["advice"].startswith("put each group into one part, or leave them out of training")

@@ -1,5 +1,6 @@
 """Who gets what on this machine: GPUs and threads by cell, and the next cell only when those before it train."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from importlib import metadata
@@ -12,7 +13,7 @@ from unittest.mock import Mock
 import pytest
 import tiny
 
-from pipeline.core import seeding
+from pipeline.core import paths, seeding
 from pipeline.core.errors import InputError
 from pipeline.running import cell_clones, driving
 from pipeline.running.executors import gpus, local, logs
@@ -301,7 +302,8 @@ def test_a_study_shows_what_runs_here_and_what_failed_when_it_last_ran(
     clone = tmp_path / cell_clones.PLACE / "mine-c0"
     clone.mkdir(parents=True)
     assert shown() == {}
-    with subprocess.Popen(("sleep", "60"), cwd=clone) as process:
+    of_the_cell = os.environ | {paths.ROOT_VARIABLE: str(tmp_path)}
+    with subprocess.Popen(("sleep", "60"), cwd=clone, env=of_the_cell) as process:
         assert shown() == {"c0": State("running")}
         process.kill()
 
