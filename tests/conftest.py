@@ -55,12 +55,9 @@ def pytest_configure():
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config):
-    """The cores that we may use; pytest-xdist would count those of the machine without hyper-threading.
-
-    One more for the slow tests, which spend a fifth of their time waiting for processes, locks and servers.
-    """
-    return seeding.cores() + int(config.option.markexpr.startswith("slow"))
+def pytest_xdist_auto_num_workers():
+    """The cores that we may use; pytest-xdist would count those of the machine without hyper-threading."""
+    return seeding.cores()
 
 
 @pytest.fixture(scope="session", autouse=True)

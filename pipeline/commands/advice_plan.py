@@ -1,4 +1,4 @@
-"""What an advice begins with, and its plan: the candidates, what they cost, and the rounds that its limit pays."""
+"""The start of an advice and its plan: the candidates, what they cost, and the rounds that its limit pays."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ DIVISIONS: trials.Settings = {"test": candidates.outer(SEEDS), "inner": candidat
 
 
 class Begun(NamedTuple):
-    """What an advice begins with, read and checked.
+    """The settings of an advice, read and checked.
 
     Attributes:
         words: what all trials set, as after -S.
@@ -72,7 +72,7 @@ def begin(overrides: Sequence[str], backbones: str, sides: str, *, on: str, jobs
 
 
 class Limits(NamedTuple):
-    """What an advice may cost: hours, trainings, or neither for the default."""
+    """The most that an advice may cost: hours, trainings, or neither for the default."""
 
     hours: float | None
     trainings: int | None

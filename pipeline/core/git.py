@@ -49,8 +49,8 @@ def check_owner(root: Path) -> None:
         done = subprocess.run(words, cwd=root, env=variables, capture_output=True, check=False)
     except FileNotFoundError:
         return
-    said = done.stderr.decode("utf-8", "surrogateescape")
-    if "dubious ownership" in said and (place := SAFE.search(said)):
+    message = done.stderr.decode("utf-8", "surrogateescape")
+    if "dubious ownership" in message and (place := SAFE.search(message)):
         way_out = f"git config --global --add safe.directory {place[1]}"
         raise InputError(f"{root.resolve()}: git refuses it, as it belongs to another user; `{way_out}`")
 

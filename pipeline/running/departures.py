@@ -1,4 +1,4 @@
-"""What the cells of a study have that its file does not say."""
+"""Settings of a study's cells that are not those of its file, and images that are not those of the printed figures."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
