@@ -106,7 +106,7 @@ def seconds_a_repeat(recipe: Recipe, network: Network, sizes: PartSizes, *, clas
         classes: K.
         on: the machine, see `machine`.
     """
-    with _apart(on.device):
+    with gpu_as_before(on.device):
         own = copy.deepcopy(network)
         reference = None
         if any(regularizers.adds_to_the_loss(phase.regularizer) for phase in recipe.train.phases):
@@ -118,13 +118,16 @@ def seconds_a_repeat(recipe: Recipe, network: Network, sizes: PartSizes, *, clas
 
 
 @contextmanager
-def _apart(device: torch.device) -> Iterator[None]:
-    """Leave torch's random state and a GPU's free memory as they were."""
+def gpu_as_before(device: torch.device) -> Iterator[None]:
+    """Leave the random state of torch and the free memory of a GPU as they were."""
     is_cuda = device.type == "cuda"
-    with torch.random.fork_rng(devices=[device] if is_cuda else []):
-        yield
-    if is_cuda:
-        torch.cuda.empty_cache()
+    try:
+        with torch.random.fork_rng(devices=[device] if is_cuda else []):
+            yield
+    finally:
+        # After an error, too: `advise` trains in other processes while this one lives.
+        if is_cuda:
+            torch.cuda.empty_cache()
 
 
 def _seconds(trial: _Trial, number: int) -> float:

@@ -232,4 +232,8 @@ def report(name: str, data: str | None, sets: tuple[str, ...]) -> None:
         gathering.write(target, content)
     for line in content["answer"]:
         click.echo(text_tables.wrapped(line))
+    unread = [one for cell, one in zip(planned, results, strict=True) if cell.key in there and not one.repeats]
+    if unread:
+        first = f"first {unread[0].cell}: {unread[0].missing}"
+        click.echo(text_tables.wrapped(f"{counted(len(unread), 'finished cell')} cannot be read, {first}"))
     click.echo(f"see {folder / 'index.html'}")

@@ -9,10 +9,11 @@ OUT_OF_MEMORY = (
     f"{SMALLER_BATCH}"
 )
 OUT_OF_MAIN_MEMORY = f"not enough main memory; end other programs, or use a smaller batch: {SMALLER_BATCH}"
-# What CUDA, ROCm and MPS say of it in an error of any other type, in small letters; cuBLAS and cuDNN by a status.
-NO_ROOM = ("out of memory", "_status_alloc_failed")
-# Torch's name of main memory, for which it has no type of error.
-MAIN_MEMORY = "defaultcpuallocator"
+# What CUDA, ROCm and MPS say of it in an error of any other type, in small letters; cuBLAS and cuDNN by a status,
+# or by a handle that cannot be created.
+NO_ROOM = ("out of memory", "_status_alloc_failed", "device_allocation_failed", "cublascreate")
+# Torch's name of main memory, for which it has no type of error, and cuDNN's.
+MAIN_MEMORY = ("defaultcpuallocator", "host_allocation_failed")
 # Of a compiled library that the system cannot map; where it may not, as from a disk without programs, it says so too.
 UNMAPPED = re.compile(r"(?:(\S+): )?(?:failed to map segment|cannot allocate memory)(?!.*not permitted)", re.IGNORECASE)
 
@@ -32,7 +33,9 @@ def is_out_of_main_memory(error: Exception) -> bool:
     >>> is_out_of_main_memory(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))
     True
     """
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and MAIN_MEMORY in str(error).lower())
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in MAIN_MEMORY)
 
 
 def sentence(error: BaseException) -> str:

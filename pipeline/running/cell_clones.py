@@ -79,7 +79,7 @@ class ProjectSnapshot:
         if self._changes:
             cloning.git(clone, "apply", "--index", "--whitespace=nowarn", given=self._changes)
         shutil.copyfile(self._config, clone / ".git/config")
-        # A worktree of a bare repository has its settings.
+        # A worktree of a bare repository has its settings, and a submodule has a work tree relative to its own folder.
         _unset(clone, "core.worktree")
         cloning.git(clone, "config", "core.bare", "false")
         self._configure_dvc(project)
@@ -224,5 +224,6 @@ def _output(root: Path, *words: str) -> str:
 
 
 def _unset(clone: Path, name: str) -> None:
-    words = ("git", "config", "--unset-all", name)
-    subprocess.run(words, cwd=clone, env=cloning.environment(), capture_output=True, check=False)
+    # By the file, from outside: git does not start in a clone whose work tree is not there, as of a submodule's settings.
+    words = ("git", "config", "--file", str(clone / ".git/config"), "--unset-all", name)
+    subprocess.run(words, cwd=clone.parent, env=cloning.environment(), capture_output=True, check=False)

@@ -15,7 +15,7 @@ from pipeline.reporting.standing import Standing
 from pipeline.studies.definition import Printed
 
 # What the statistics are of, where no cell is there to say it.
-NO_CELL = "No cell has run yet."
+NO_CELL = "No cell has a result here."
 # No more than a chart of curves tells apart.
 MOST_SHOWN = 28
 

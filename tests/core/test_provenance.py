@@ -54,6 +54,17 @@ def test_a_cell_of_a_worktree_of_a_bare_repository_has_a_worktree(project, tmp_p
     git("status")
 
 
+def test_a_cell_of_a_submodule_has_a_worktree(project, tmp_path, monkeypatch):
+    git("init", "--quiet", str(tmp_path / "whole"))
+    add = ("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(Path.cwd()), "orb")
+    git("-C", str(tmp_path / "whole"), *add)
+    monkeypatch.chdir(tmp_path / "whole/orb")
+    Path(".dvc").mkdir(exist_ok=True)
+    copy = cell_clones.ProjectSnapshot(Path.cwd(), cache=str(tmp_path)).copy("cell")
+    monkeypatch.chdir(copy)
+    git("status")
+
+
 def test_the_changes_of_a_project_below_the_top_are_made_in_a_clone(project):
     Path("sub").mkdir()
     git("mv", "params.yaml", "sub/params.yaml")

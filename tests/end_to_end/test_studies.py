@@ -76,6 +76,9 @@ def test_a_cell_whose_result_dvc_had_is_told_apart_from_those_that_trained(stubb
     told = stubbed.run("orbweaver", "study", "report", "mine.yaml")
     assert "1 cell came from earlier runs, without training: head." in told
     assert (stubbed.root / "metrics/studies/mine/figures/synthetic-answer.svg").exists()
+    stubbed.run("dvc", "gc", "--workspace", "--force")
+    told = stubbed.run("orbweaver", "study", "report", "mine.yaml")
+    assert re.search(r"finished cells? cannot be read, first \w+: .* not in DVC's cache .*`dvc exp remove ", told)
 
 
 def test_a_clone_of_committed_results_without_their_outputs_runs_a_study_of_other_images(

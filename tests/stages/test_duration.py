@@ -1,5 +1,6 @@
 """How long a training is said to take before it begins, and that saying so changes nothing."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -73,6 +74,15 @@ def test_network_and_random_state_stay_as_they_are():
     assert all(torch.equal(value, values[name]) for name, value in network.state_dict().items())
     assert [p.requires_grad for p in network.parameters()] == gradients
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_measurement_that_fails_leaves_the_memory_of_a_gpu_to_others(monkeypatch):
+    emptied = list[str]()
+    monkeypatch.setattr(torch.random, "fork_rng", lambda devices: nullcontext())
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append("cache"))
+    with pytest.raises(torch.OutOfMemoryError), duration.gpu_as_before(torch.device("cuda", 0)):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+    assert emptied == ["cache"]
 
 
 def trial(*, changes=(), sizes=SIZES, **axes):

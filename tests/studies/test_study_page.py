@@ -378,8 +378,8 @@ def test_a_study_of_which_nothing_has_run_has_a_page() -> None:
     nothing = [Result(name, [], "not run yet, or not finished") for name in ("head", "top", "all")]
     empty = page.content("mine", STUDY, nothing, commands=["x"])
     assert empty["answer"] == ["0 of 3 cells are finished."]
-    assert "No cell has run yet." in page.page(empty)
-    assert "No cell has run yet." in page.as_markdown(empty)
+    assert "No cell has a result here." in page.page(empty)
+    assert "No cell has a result here." in page.as_markdown(empty)
 
 
 def test_what_makes_the_cells_and_the_page_again_is_named(told: dict[str, object]) -> None:

@@ -24,7 +24,7 @@ slurm:
   memory: 16G             # per cell
   cpus: 4                 # per cell, and the number of its threads
   scratch: $TMPDIR        # a folder on the node's local disk; variables are expanded on the node
-  environment: []         # lines of bash to run before a cell, such as module load cuda
+  environment: []         # lines of bash to run before a cell, such as module load apptainer
   at_once: 0              # how many cells run at the same time; 0 for no limit
   device: auto            # cpu | cuda | auto (cuda if gres requests a GPU)
 # Only for machines without a shared file system: the names of a git remote and of a DVC remote that pass cells on.
