@@ -224,6 +224,6 @@ def _output(root: Path, *words: str) -> str:
 
 
 def _unset(clone: Path, name: str) -> None:
-    # By the file, from outside: git does not start in a clone whose work tree is not there, as of a submodule's settings.
+    # By the file, from outside: git does not start in a clone whose work tree is not there, as a submodule's may be.
     words = ("git", "config", "--file", str(clone / ".git/config"), "--unset-all", name)
     subprocess.run(words, cwd=clone.parent, env=cloning.environment(), capture_output=True, check=False)
