@@ -9,7 +9,7 @@ FOLDER = ".dir"
 
 
 def object_of(cache: Path, md5: str) -> Path:
-    """Return the file that DVC's cache has of a hash, whether it is there or not.
+    """Return the path of an object in DVC's cache, whether or not it exists.
 
     >>> object_of(Path("cache"), "0123").as_posix()
     'cache/files/md5/01/23'

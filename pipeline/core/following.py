@@ -1,4 +1,4 @@
-"""Processes that end with the one they work for, also where that is killed and can tell nobody."""
+"""Processes that end when the process they work for ends, even if that one is killed."""
 
 import os
 import signal

@@ -56,7 +56,7 @@ def check_owner(root: Path) -> None:
 
 
 def lacks_identity(root: Path) -> bool:
-    """Return whether DVC could not set changed files aside, as `dvc exp run` does: git does not know who does it."""
+    """Return whether git lacks a committer's name or email, without which `dvc exp run` cannot stash changed files."""
     if not lines(root, "rev-parse", "--git-dir"):
         return False
     # As DVC asks: of the settings neither counts without the other, and a variable that is set goes before.

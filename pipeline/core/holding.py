@@ -25,7 +25,7 @@ def held(
     Args:
         lock: the file; its folder is made.
         what: what this process does, for those who have to wait.
-        waiting: told once who holds it, if that lasts longer than `patience`.
+        waiting: called once with the lock's holder, if the lock is not free within `patience`.
         patience: seconds to wait before.
         limit: seconds to wait after that; below 0 without end.
 

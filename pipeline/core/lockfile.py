@@ -12,7 +12,7 @@ WAY_OUT = f"`git restore {paths.LOCK}` restores the committed one; or delete it,
 
 
 def check() -> None:
-    """Refuse a dvc.lock that DVC cannot read, as a kill or a merge leaves it; none at all is none yet.
+    """Refuse a dvc.lock that DVC cannot read, as a kill or a merge leaves it; a missing file passes.
 
     Raises:
         InputError: with the way out.

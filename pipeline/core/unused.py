@@ -1,4 +1,4 @@
-"""Results that are kept for later and that nobody has used for 30 days: removed, as another version makes others."""
+"""Removal of cached results that nobody has used for 30 days."""
 
 import os
 import shutil

@@ -73,7 +73,7 @@ def _values(files: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _records(recorded: RunOrigin, rerun: RunOrigin, stage: str) -> list[str]:
-    """Yield seed, device, CPU instructions, precision and threads of the stage's own repeat."""
+    """Return the differences in seed, device, CPU instructions, precision and threads of the stage's own repeat."""
     repeat = int(stage.partition("@")[2] or 0)
     old, new = (
         one.records[repeat].model_dump(include=RECORDED) if repeat in one.records else {} for one in (recorded, rerun)
@@ -82,7 +82,7 @@ def _records(recorded: RunOrigin, rerun: RunOrigin, stage: str) -> list[str]:
 
 
 def _files(recorded: RunOrigin, rerun: RunOrigin, stage: str) -> list[str]:
-    """Yield code, and data and weights from outside; outputs of other stages are the same."""
+    """Return the code, data and weights from outside that differ; outputs of other stages are the same."""
     old, new = (_hashes(one.stages, stage, "deps") for one in (recorded, rerun))
     code = sorted(path for path in {**old, **new} if path.startswith(CODE) and old.get(path) != new.get(path))
     outside = [path for path in old if not path.startswith(CODE) and old[path] not in new.values()]
@@ -98,7 +98,7 @@ def _machines(recorded: RunOrigin, rerun: RunOrigin) -> list[str]:
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Yield a line a value, such as `versions.torch 2.5.0 in the run, 2.6.0 here`."""
+    """Return a line per differing value, such as `versions.torch 2.5.0 in the run, 2.6.0 here`."""
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     return [f"{name} {old.get(name, 'absent')} in the run, {new.get(name, 'absent')} here" for name in names]
 

@@ -119,7 +119,7 @@ class Revision:
 
 @contextmanager
 def _absent(path: Path) -> Iterator[None]:
-    """Return DVC's errors for a file, and for a whole folder, that its cache does not have."""
+    """Raise FileNotFoundError where DVC reports that its cache lacks a file or a folder."""
     from dvc_data.index import DataIndexDirError
 
     try:

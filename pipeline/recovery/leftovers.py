@@ -137,7 +137,7 @@ def _joined(numbers: list[int]) -> str:
 
 
 def _cleared(file: Path) -> Callable[[], str]:
-    """Return what rewrites a file of locks with those of living processes alone, under the guard that DVC takes."""
+    """Return a function that rewrites a file of locks with those of living processes, under DVC's own guard."""
 
     def mend() -> str:
         from dvc.config import Config
@@ -216,7 +216,7 @@ def temporary_copies(root: Path) -> Iterator[Leftover]:
 
 
 def gone(*places: Path) -> Callable[[], str]:
-    """Return what removes files and folders."""
+    """Return a function that removes files and folders."""
 
     def mend() -> str:
         for place in places:

@@ -1,4 +1,4 @@
-"""Whether a network is right as often as it says that it is sure: pure."""
+"""Calibration of test predictions: confidence against accuracy; pure."""
 
 from collections.abc import Sequence
 

@@ -54,7 +54,7 @@ def experiment(name: str, repeats: Sequence[Repeat]) -> Experiment:
 
 
 def intervals(repeats: Sequence[Repeat]) -> dict[str, Interval]:
-    """The 95 % interval of each score that has one: of the mean over the repeats, or Wilson's of a single accuracy."""
+    """Return the 95 % interval of each score that has one: of the repeats' mean, or Wilson's of a single accuracy."""
     compared = experiment("", repeats)
     by_score = {
         name: comparison.summary(compared, name).interval for name in SCORES if name in repeats[0].scores.by_name

@@ -127,7 +127,7 @@ def further_confusions(matrix: aggregate.IntArray, shown: int) -> str:
 
 
 def _captions(material: Material) -> dict[str, str]:
-    """Return the note on how charts combine repeats."""
+    """Return the captions of charts by name, with how each combines the repeats."""
     n, classes = len(material.repeats), len(material.repeats[0].classes)
     bands = "Lines are means over the repeats, bands reach from the lowest to the highest. " if n > 1 else ""
     bars = "; bars are means, lines reach from the lowest repeat to the highest" if n > 1 else ""

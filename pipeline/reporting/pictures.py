@@ -46,7 +46,7 @@ class FeatureMaps(NamedTuple):
 
 
 def pictures(material: Material, explanations: Explanations) -> dict[str, Picture]:
-    """The charts by name: images a class, curves, confusion, classes, calibration, what is inside the network."""
+    """Draw the charts, by name: images per class, curves, confusion, classes, calibration and the network's inside."""
     repeats, counts = material.repeats, material.class_images
     charts = (
         {"counts": (partial(figures.count_bars, counts), counts_alt(counts))}

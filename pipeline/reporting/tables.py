@@ -108,7 +108,7 @@ def three_figures(value: float) -> str:
 
 
 def deviation(value: float) -> str:
-    """Return a standard deviation: two figures, as more are never known.
+    """Return a standard deviation to two significant digits, as more are never known.
 
     >>> [deviation(value) for value in (0.70711, 5.16, 1234.5)]
     ['0.71', '5.2', '1,234']

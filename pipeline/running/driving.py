@@ -26,7 +26,7 @@ class Ended(NamedTuple):
 
 
 def run(tasks: Sequence[Task], executor: Executor, *, on_trained: Callable[[int], None]) -> Generator[Ended]:
-    """Run all, and give each as it ends.
+    """Run all tasks, and yield each as it ends.
 
     Args:
         tasks: what to run.

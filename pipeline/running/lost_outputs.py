@@ -43,7 +43,7 @@ def lost(lock: bytes, has: Has) -> dict[str, list[str]]:
 
 
 def in_cache(cache: Path) -> Has:
-    """Return the test of whether DVC's cache has a hash."""
+    """Return a function that tells whether DVC's cache has a hash."""
     return lambda md5: object_of(cache, md5).exists()
 
 

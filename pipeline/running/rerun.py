@@ -51,7 +51,7 @@ def made_again(root: Path, project: Path, recorded: RunOrigin, *, reuse_data: bo
 
 
 def set_values(root: Path, project: Path, recorded: RunOrigin) -> None:
-    """Name the repeats and threads of the run, and its photographs by a place that the clone has too."""
+    """Write the run's repeats, threads and the absolute path of its photographs into the clone's params.yaml."""
     from dvc.utils.serialize import modify_yaml
 
     with modify_yaml(project / paths.PARAMS) as values:

@@ -1,4 +1,4 @@
-"""Early stop: a phase ends where its validation loss falls no more, and leaves the weights of its best epoch."""
+"""Early stopping: a phase ends when its validation loss stops falling, and keeps its best epoch's weights."""
 
 import math
 from collections.abc import Mapping

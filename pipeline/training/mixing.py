@@ -47,7 +47,7 @@ class Mix:
 
 
 def is_on(plan: TrainingPlan) -> bool:
-    """Return whether images are mixed, so that none is seen twice."""
+    """Return whether Mixup or CutMix is on, so that no image is seen twice."""
     return plan.mixup > 0 or plan.cutmix > 0
 
 

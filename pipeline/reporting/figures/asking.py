@@ -1,4 +1,4 @@
-"""The gain from asking a person, as a curve."""
+"""The risk-coverage curve: the error that is left when a person checks the least confident images."""
 
 from matplotlib.ticker import PercentFormatter
 

@@ -96,7 +96,7 @@ def stop_all(processes: Sequence[CellProcess], patience: float = PATIENCE, *, fi
 
 
 def wait(until: Callable[[], bool], seconds: float, *, every: float = LOOK_EVERY) -> bool:
-    """Return whether something is so before some seconds have gone by, looked at every few of them."""
+    """Return whether a condition became true within a time limit; poll it."""
     deadline = time.monotonic() + seconds
     while not until():
         if time.monotonic() > deadline:
