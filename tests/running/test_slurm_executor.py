@@ -370,7 +370,7 @@ def test_what_jobs_were_to_clone_is_kept_no_longer_where_slurm_refuses_the_first
     (cluster.place / "refuses").touch()
     for remotes in (None, Remotes(git=str(bare), dvc="storage", options={"url": "s3://bucket/x"})):
         monkeypatch.setattr(slurm, "named_remotes", lambda _, remotes=remotes: remotes)
-        with pytest.raises(InputError, match="sbatch: error: Invalid partition"):
+        with pytest.raises(InputError, match="sbatch: Invalid partition"):
             begun(cluster, "a")
         assert not cluster.git("for-each-ref", "refs/orbweaver")
     assert not cluster.git("--git-dir", str(bare), "for-each-ref")
