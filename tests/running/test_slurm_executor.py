@@ -287,6 +287,32 @@ def test_a_scheduler_that_does_not_answer_changes_nothing(cluster: Cluster) -> N
     assert any("Unable to contact" in line for line in cluster.lines)
 
 
+def test_a_scheduler_that_answers_for_none_of_the_jobs_calls_none_failed_and_forgets_none(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "SETTLE", 0.0)
+    executor, listed = cluster.executor(), tasks("a")
+    handles = [executor.submit(task) for task in listed]
+    (cluster.place / "down").touch()
+    for _ in range(2):
+        assert executor.state(handles)[handles[0]] == State("waiting", "squeue does not answer")
+    assert sum("Unable to contact" in line for line in cluster.lines) == 1
+    executor.cancel([])
+    assert (cluster.root / "logs/slurm.json").exists()
+    (cluster.place / "down").unlink()
+    cluster.queue("7_0 RUNNING None")
+    assert executor.state(handles)[handles[0]] == State("running")
+    # A job that is gone has failed by an answer alone.
+    monkeypatch.setattr(slurm, "SETTLE", 90.0)
+    cluster.queue()
+    assert executor.state(handles)[handles[0]] == State("running")
+    monkeypatch.setattr(slurm, "SETTLE", 0.0)
+    (cluster.place / "down").touch()
+    assert executor.state(handles)[handles[0]] == State("running")
+    (cluster.place / "down").unlink()
+    assert executor.state(handles)[handles[0]].phase == "failed"
+
+
 def test_jobs_that_nobody_can_ask_for_are_not_submitted_twice(cluster: Cluster) -> None:
     begun(cluster, "a")
     (cluster.place / "down").touch()
