@@ -119,18 +119,19 @@ def run(job: Job, place: Path, request: StopRequest) -> int:
     variables = environment(place, os.environ)
     background = BackgroundSharing(checkpoints) if checkpoints else None
     process = CellProcess(project, job.experiment, job.overrides, environment=variables, pull=job.remotes is not None)
-    while (status := process.status()) is None:
-        if request.reason:
-            deadline = time.monotonic() + SHARING
-            # SLURM sends SIGTERM to every process of a job, and the early warning to this one alone.
-            first = signal.SIGTERM if request.reason == signal.SIGTERM.name else signal.SIGINT
-            process.stop(PATIENCE.get(request.reason, 25.0), first=first)
-            if checkpoints and background:
-                last = (checkpoints.give, lambda: _give_stages(job, project))
-                if not background.end(deadline - time.monotonic(), *last):
-                    click.echo(f"{job.experiment}: a remote does not answer; what it does not have is computed again")
-            return STOPPED
+    while (status := process.status()) is None and not request.reason:
         time.sleep(LOOK_EVERY)
+    if status is None or (request.reason and status):
+        # At SIGTERM DVC ends at once, before the training that it started, which still writes its checkpoint.
+        deadline = time.monotonic() + SHARING
+        # SLURM sends SIGTERM to every process of a job, and the early warning to this one alone.
+        first = signal.SIGTERM if request.reason == signal.SIGTERM.name else signal.SIGINT
+        process.stop(PATIENCE.get(request.reason, 25.0), first=first)
+        if checkpoints and background:
+            last = (checkpoints.give, lambda: _give_stages(job, project))
+            if not background.end(deadline - time.monotonic(), *last):
+                click.echo(f"{job.experiment}: a remote does not answer; what it does not have is computed again")
+        return STOPPED
     if background:
         # A checkpoint that still goes there would come after those that are removed.
         background.end(LAST_CHECKPOINT)

@@ -55,6 +55,8 @@ if __name__ == "__main__":
             time.sleep(0.1)
             if request.reason:
                 time.sleep(2)
+                # Fails where the job's clone has been removed meanwhile.
+                (checkpoint / "kept").touch()
                 note("keep")
                 sys.exit(STOPPED)
     stubs.main("train", sys.argv[1:])
@@ -223,6 +225,7 @@ def test_scancel_leaves_nothing_and_the_same_command_goes_on(mine: Clone, slurm:
     assert "cells that failed: 1 of 1, first 3a; " in told
     assert_nothing_is_left(slurm, tmp_path)
     assert [word for word, _, _ in trainings(mine)] == ["begin", "keep"]
+    assert (mine.root / paths.CHECKPOINTS / "3a/kept").exists()
     # SLURM forgets the job in some minutes, and its word in the log stays.
     told = mine.run("orbweaver", "study", "show", "mine.yaml")
     assert re.search(r"^  3a +failed .*\n.*it was cancelled", told, re.MULTILINE)

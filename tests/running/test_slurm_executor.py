@@ -287,6 +287,32 @@ def test_a_scheduler_that_does_not_answer_changes_nothing(cluster: Cluster) -> N
     assert any("Unable to contact" in line for line in cluster.lines)
 
 
+def test_a_scheduler_that_answers_for_none_of_the_jobs_calls_none_failed_and_forgets_none(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "SETTLE", 0.0)
+    executor, listed = cluster.executor(), tasks("a")
+    handles = [executor.submit(task) for task in listed]
+    (cluster.place / "down").touch()
+    for _ in range(2):
+        assert executor.state(handles)[handles[0]] == State("waiting", "squeue does not answer")
+    assert sum("Unable to contact" in line for line in cluster.lines) == 1
+    executor.cancel([])
+    assert (cluster.root / "logs/slurm.json").exists()
+    (cluster.place / "down").unlink()
+    cluster.queue("7_0 RUNNING None")
+    assert executor.state(handles)[handles[0]] == State("running")
+    # A job that is gone has failed by an answer alone.
+    monkeypatch.setattr(slurm, "SETTLE", 90.0)
+    cluster.queue()
+    assert executor.state(handles)[handles[0]] == State("running")
+    monkeypatch.setattr(slurm, "SETTLE", 0.0)
+    (cluster.place / "down").touch()
+    assert executor.state(handles)[handles[0]] == State("running")
+    (cluster.place / "down").unlink()
+    assert executor.state(handles)[handles[0]].phase == "failed"
+
+
 def test_jobs_that_nobody_can_ask_for_are_not_submitted_twice(cluster: Cluster) -> None:
     begun(cluster, "a")
     (cluster.place / "down").touch()
@@ -370,7 +396,7 @@ def test_what_jobs_were_to_clone_is_kept_no_longer_where_slurm_refuses_the_first
     (cluster.place / "refuses").touch()
     for remotes in (None, Remotes(git=str(bare), dvc="storage", options={"url": "s3://bucket/x"})):
         monkeypatch.setattr(slurm, "named_remotes", lambda _, remotes=remotes: remotes)
-        with pytest.raises(InputError, match="sbatch: error: Invalid partition"):
+        with pytest.raises(InputError, match="sbatch: Invalid partition"):
             begun(cluster, "a")
         assert not cluster.git("for-each-ref", "refs/orbweaver")
     assert not cluster.git("--git-dir", str(bare), "for-each-ref")
@@ -622,12 +648,16 @@ def test_a_cell_whose_time_is_nearly_over_is_queued_again_but_not_for_ever(
     assert "its time was over 3 times; give more `time` in where.yaml" in str(caught)
 
 
-@pytest.mark.parametrize(("signal", "patience", "first"), [("SIGUSR1", 90.0, "SIGINT"), ("SIGTERM", 25.0, "SIGTERM")])
+@pytest.mark.parametrize(
+    ("signal", "patience", "first", "status"),
+    # SLURM signals every process: DVC may have ended before the training that it started.
+    [("SIGUSR1", 90.0, "SIGINT", None), ("SIGTERM", 25.0, "SIGTERM", None), ("SIGTERM", 25.0, "SIGTERM", -15)],
+)
 def test_a_node_that_is_told_to_stop_has_the_training_write_its_checkpoint_beside_the_users_clone(
-    signal: str, patience: float, first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    signal: str, patience: float, first: str, status: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopped: list[tuple[float, str]] = []
-    made = SimpleNamespace(status=lambda: None, stop=lambda patience, first: stopped.append((patience, first.name)))
+    made = SimpleNamespace(status=lambda: status, stop=lambda patience, first: stopped.append((patience, first.name)))
     origin = SimpleNamespace(copy_to=lambda clone: clone)
     monkeypatch.setattr(worker, "ProjectSnapshot", lambda *_, **__: origin)
     monkeypatch.setattr(worker, "CellProcess", lambda *_, **__: made)

@@ -39,18 +39,32 @@ def test_sbatch_neither_waits_nor_writes_errors_elsewhere_and_has_the_users_othe
     cluster.edit("sbatch", "env > variables.txt; ")
     kept = {"SBATCH_QOS=long", "SLURM_CONF=/etc/slurm.conf", "SBATCH_WAIT_ALL_NODES=1"}
     ignored = {"SBATCH_WAIT=1", "SBATCH_ERROR=/tmp/error", "SBATCH_CLUSTERS=other", "SLURM_TIME_FORMAT=%d %b"}
+    # Of a job that was queued again, and submits others.
+    ignored |= {"SLURM_RESTART_COUNT=3"}
     for word in kept | ignored:
         monkeypatch.setenv(*word.split("="))
     scheduler.submit(cluster.root / "job.sh", count=1, at_once=0, after=[], options=[], name="mine")
     assert (kept | ignored) & set(cluster.called("variables")) == kept
 
 
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        ("sleep 20; ", r"no answer in 0 s"),
+        # It had submitted them by then.
+        (
+            'echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation" >&2; exit 1; ',
+            r"Batch job submission failed: Socket timed out on send/recv operation",
+        ),
+        ('echo "sbatch: error: Zero Bytes were transmitted or received" >&2; exit 1; ', r"Zero Bytes were .* received"),
+    ],
+)
 def test_jobs_that_sbatch_may_have_submitted_without_an_answer_can_be_found(
-    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, before: str, reason: str
 ) -> None:
-    cluster.edit("sbatch", "sleep 20; ")
-    monkeypatch.setattr(scheduler, "PATIENCE", 0.2)
-    with pytest.raises(
-        InputError, match=r"it may have submitted jobs .* `squeue --me --name=orbweaver-mine` lists them"
-    ):
+    cluster.edit("sbatch", before)
+    if "sleep" in before:
+        monkeypatch.setattr(scheduler, "PATIENCE", 0.2)
+    listed = "`squeue --me --name=orbweaver-mine` lists them"
+    with pytest.raises(InputError, match=rf"^sbatch: {reason}; it may have submitted jobs .* {listed}"):
         scheduler.submit(cluster.root / "job.sh", count=1, at_once=0, after=[], options=[], name="orbweaver-mine")

@@ -46,10 +46,13 @@ ENDS = {
 ENDED = {"COMPLETED", "FAILED", *ENDS}
 # How sbatch refuses more jobs than a user may have, in which each job of an array counts; the last is of others too.
 LIMIT = re.compile(r"SubmitJob\w*Limit|MaxSubmitJobs|Job violates accounting/QOS policy")
+# How sbatch, or we, say that no answer came: what was asked may be done all the same.
+NO_ANSWER = re.compile(r"no answer in|timed out|Zero Bytes|Unable to contact")
 # Beginnings of variables of the user that stand for options: of what is listed, and how it is printed.
 OPTION_PREFIXES = ("SQUEUE_", "SCANCEL_", "SCONTROL_")
 # The same by their whole names: sbatch would wait for its jobs, write their errors elsewhere, or submit to a cluster
-# that is not asked later; times would have blanks in them, and an error could have the status 0.
+# that is not asked later; times would have blanks in them, and an error could have the status 0. Where a job that was
+# queued again submits others, these would seem to have begun as often as it has.
 OPTION_VARIABLES = {
     "SBATCH_WAIT",
     "SBATCH_ERROR",
@@ -57,16 +60,13 @@ OPTION_VARIABLES = {
     "SLURM_CLUSTERS",
     "SLURM_TIME_FORMAT",
     "SLURM_EXIT_ERROR",
+    "SLURM_RESTART_COUNT",
 }
 NOT_HERE = "not on the PATH; run this on a login node of the cluster, from which jobs are submitted"
 
 
 class UnreachableError(Exception):
     """Error of a scheduler that does not answer for now."""
-
-
-class NoAnswerInTimeError(UnreachableError):
-    """Error of a command that was ended before it answered, and may have done its work."""
 
 
 def check() -> None:
@@ -103,17 +103,17 @@ def submit(script: Path, *, count: int, at_once: int, after: Sequence[str], opti
         words.append(f"--dependency=afterany:{':'.join(after)}")
     try:
         printed = _call(*words, str(script))
-    except NoAnswerInTimeError as error:
-        raise InputError(
-            f"sbatch: {error}; it may have submitted jobs all the same: `squeue --me --name={name}` "
-            "lists them, and `scancel NUMBER` cancels them; then run the same command again"
-        ) from None
     except UnreachableError as error:
-        raise InputError(f"sbatch: {error}; {_way_out(str(error), count)}") from None
+        raise InputError(f"sbatch: {error}; {_way_out(str(error), count, name)}") from None
     return printed.strip().partition(";")[0]
 
 
-def _way_out(refusal: str, count: int) -> str:
+def _way_out(refusal: str, count: int, name: str) -> str:
+    if NO_ANSWER.search(refusal):
+        return (
+            f"it may have submitted jobs all the same: `squeue --me --name={name}` lists them, and `scancel NUMBER` "
+            "cancels them; then run the same command again"
+        )
     again = "see `slurm` in where.yaml, and run the same command again"
     if not LIMIT.search(refusal):
         return again
@@ -206,8 +206,10 @@ def _call(*words: str) -> str:
     except FileNotFoundError:
         raise InputError(f"{words[0]}: {NOT_HERE}") from None
     except subprocess.TimeoutExpired:
-        raise NoAnswerInTimeError(f"no answer in {PATIENCE:.0f} s") from None
+        raise UnreachableError(f"no answer in {PATIENCE:.0f} s") from None
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise UnreachableError(lines[-1] if lines else f"exit status {done.returncode}")
+        # Who reports it names the command.
+        line = lines[-1].removeprefix(f"{words[0]}: error: ") if lines else f"exit status {done.returncode}"
+        raise UnreachableError(line)
     return done.stdout

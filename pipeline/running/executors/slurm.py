@@ -21,6 +21,7 @@ from pipeline.running.executors import job_states, scheduler, where
 from pipeline.running.executors.arrays import Arrays
 from pipeline.running.executors.contract import Prepared, Request, State, Task
 from pipeline.running.executors.interrupts import StillEndingError
+from pipeline.running.executors.job_queue import JobQueue
 from pipeline.running.executors.processes import wait
 from pipeline.running.executors.submitted import RECORD, Submitted
 from pipeline.running.remotes import Remotes, named_remotes
@@ -93,15 +94,15 @@ class Slurm:
         at_once = request.jobs or settings.at_once
         shared = (self._root, *code, request.study, self._folder, settings, self._remotes, at_once)
         self._arrays = Arrays(*shared, self._submitted, self._say)
-        self._queue: Mapping[str, tuple[str, str]] = {}
+        self._queue = JobQueue(self._submitted, self._say)
         self._gone: dict[str, float] = {}
         self._finished: set[str] = set()
         self._logs: dict[str, Path] = {}
         self._summary = self._no_answer = ""
         if self._submitted.jobs():
-            self._queue = self._asked()
+            self._queue.ask()
             self._wait_for_ending()
-        self._attached = {name for name, place in self._submitted.places.items() if self._is_alive(place)}
+        self._attached = {name for name, place in self._submitted.places.items() if self._queue.is_alive(place)}
 
     def submit(self, task: Task) -> str:
         """Take a cell in; one whose job a command before this one has submitted, and which lives, is watched."""
@@ -118,7 +119,7 @@ class Slurm:
         if self._attached:
             self._say_attached(self._attached.intersection(handles))
             self._attached = set()
-        self._look()
+        self._queue.look()
         # After SLURM: a cell is here, or in the remotes, before its job has ended.
         if self._remotes:
             self._bring(self._remotes, handles)
@@ -155,7 +156,7 @@ class Slurm:
         if places:
             self._cancel(places)
         left = (place for name, place in self._submitted.places.items() if name not in self._finished)
-        alive = {place.partition("_")[0] for place in left if self._is_alive(place)}
+        alive = {place.partition("_")[0] for place in left if self._queue.is_alive(place)}
         # Those of a command with other words, which left them, go on.
         for commit in self._submitted.keep(alive):
             self._arrays.drop(commit)
@@ -174,51 +175,41 @@ class Slurm:
             raise InputError(f"jobs {names}: cancelled, but still running after {ENDING:.0f} s; {shows}")
 
     def _has_ended(self, places: set[str]) -> bool:
-        self._look()
-        return not any(self._is_alive(place) for place in places)
-
-    def _look(self) -> None:
-        """Ask SLURM; where it does not answer, what it said last holds."""
-        try:
-            self._queue = scheduler.states(self._submitted.jobs())
-        except scheduler.UnreachableError as error:
-            self._say(f"squeue: {error}; asked again")
-
-    def _asked(self) -> Mapping[str, tuple[str, str]]:
-        """Return what SLURM says of the jobs of a command before this one, which must not be submitted twice."""
-        try:
-            return scheduler.states(self._submitted.jobs())
-        except scheduler.UnreachableError as error:
-            raise InputError(f"squeue: {error}; cells may be running there, so try again when it answers") from None
+        self._queue.look()
+        return not any(self._queue.is_alive(place) for place in places)
 
     def _wait_for_ending(self) -> None:
         """Wait for jobs that end just now, such as after scancel: watched, they would only be seen to have failed."""
 
         def ending() -> set[str]:
-            states = {name: self._queue.get(place, ("", ""))[0] for name, place in self._submitted.places.items()}
+            states = {name: self._queue.state(place)[0] for name, place in self._submitted.places.items()}
             return {name for name, state in states.items() if state == scheduler.ENDING}
 
         def have_ended() -> bool:
-            self._look()
+            self._queue.look()
             return not ending()
 
         if names := ending():
             self._say(f"{self._submitted.words(names)}: still ending; waited for")
             wait(have_ended, ENDING, every=CANCELLED_EVERY)
 
-    def _is_alive(self, place: str) -> bool:
-        return self._queue.get(place, ("COMPLETED", ""))[0] not in scheduler.ENDED
-
     def _state(self, handle: str, there: Mapping[str, str]) -> State:
         if cells.key_of(handle) in there:
             self._finished.add(handle)
             return State("finished")
-        name, reason = self._queue.get(self._submitted.places[handle], ("", ""))
+        place = self._submitted.places[handle]
+        if not self._queue.is_known(place):
+            return State("waiting", "squeue does not answer")
+        name, reason = self._queue.state(place)
         if state := job_states.alive(name, reason):
+            self._gone.pop(handle, None)
             return state
-        since = self._gone.setdefault(handle, time.monotonic())
-        if name in ("", "COMPLETED") and time.monotonic() - since < SETTLE:
-            return State("running")
+        if name in ("", "COMPLETED"):
+            if self._queue.no_answer:
+                return State("running")
+            since = self._gone.setdefault(handle, time.monotonic())
+            if time.monotonic() - since < SETTLE:
+                return State("running")
         return job_states.failed(name, self.log(handle))
 
     def _bring(self, remotes: Remotes, handles: Sequence[str]) -> None:
