@@ -53,8 +53,8 @@ def command(file: Path) -> None:
     restarts = int(os.environ.get(RESTARTS, "0"))
     if restarts >= MOST_STARTS:
         raise InputError(
-            f"{job.experiment}: its node ended it {MOST_STARTS} times; the lines above say where, and the same command "
-            "starts it again"
+            f"{job.experiment}: its node, or another job, ended it {MOST_STARTS} times; the lines above say where, and "
+            "the same command starts it again"
         )
     # The same at each start: what a kill left is removed by the next one. Another clone may run an equal cell here.
     place = scratch(job.scratch) / f"orbweaver-{os.getuid()}-{_clone_of(job)}-{job.experiment}"

@@ -200,7 +200,7 @@ def test_a_job_that_ended_without_its_experiment_has_failed(state: str, reason: 
             "ERROR: failed to reproduce 'train@1': failed to run: python -m x, exited with -9",
             "; if it was for want of memory, give more `memory` in where.yaml",
         ),
-        ("orbweaver: error: mine-c0: its node ended it 3 times; the lines above say where", "c0.log)"),
+        ("orbweaver: error: mine-c0: its node, or another job, ended it 3 times; the lines above say where", "c0.log)"),
     ],
 )
 def test_what_slurm_calls_a_failure_alone_is_said_by_the_log(log: str, reason: str, cluster: Cluster) -> None:
@@ -607,7 +607,7 @@ def test_a_cell_begins_three_times_at_most(
         caught = CliRunner().invoke(orbweaver, ["cell", file]).exception
     assert len(began) == 2
     assert isinstance(caught, InputError)
-    assert "its node ended it 3 times" in str(caught)
+    assert "its node, or another job, ended it 3 times" in str(caught)
 
 
 def test_equal_cells_of_two_clones_have_places_of_their_own_on_a_node(
