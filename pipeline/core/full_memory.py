@@ -15,7 +15,10 @@ NO_ROOM = ("out of memory", "_status_alloc_failed", "device_allocation_failed", 
 # Torch's name of main memory, for which it has no type of error, and cuDNN's.
 MAIN_MEMORY = ("defaultcpuallocator", "host_allocation_failed")
 # Of a compiled library that the system cannot map; where it may not, as from a disk without programs, it says so too.
-UNMAPPED = re.compile(r"(?:(\S+): )?(?:failed to map segment|cannot allocate memory)(?!.*not permitted)", re.IGNORECASE)
+# The name is looked for at beginnings of words alone, so that one of 20,000 letters takes no seconds.
+UNMAPPED = re.compile(
+    r"(?:(?<!\S)(\S+): )?(?:failed to map segment|cannot allocate memory)(?!.*not permitted)", re.IGNORECASE
+)
 
 
 def is_out_of_memory(error: Exception) -> bool:
